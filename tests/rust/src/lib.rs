@@ -1,0 +1,1 @@
+//! The shared vectors and the end-to-end tests, run from Rust.
