@@ -1,1 +1,5 @@
-//! (to be written)
+//! What runs beside the callers: one background thread per guard, started by its first use.
+
+pub(crate) mod worker;
+
+pub(crate) use worker::{Jobs, Worker};

@@ -1,1 +1,62 @@
-//! (to be written)
+//! What the outside world sees: OpenTelemetry spans and metrics, made from compact records on the background thread
+//! and exported over OTLP.
+//!
+//! The caller's side is [`Recorder`]: ids and the sampler's answer when a span begins, one [`Record`] pushed into a
+//! bounded lock-free queue when it ends. Nothing else happens on a caller's thread, nothing there ever waits, and
+//! content is never recorded.
+
+pub mod config;
+mod environment;
+mod exporter;
+pub mod record;
+mod recorder;
+mod sampler;
+
+pub use config::TelemetryConfig;
+pub(crate) use exporter::{Exporter, FlushMark};
+pub use record::{
+    AgentRecord, Flags, InferenceRecord, ModalityTokens, Operation, Outcome, ParentSpan, Record,
+    RequestParams, Server, SpanIds, SpendRecord, StreamTimes, TokenUsage, ToolRecord,
+};
+pub use recorder::{FlushReport, Recorder};
+
+use crate::error::Result;
+use crate::values::scope::Label;
+use crate::values::{Dimension, Unit};
+
+/// The state of one account, as a metric shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetPoint {
+    /// The budget's name.
+    pub budget: Label,
+    /// What it counts.
+    pub unit: Unit,
+    /// The account's values of the budget's `per`; a missing one is `None`.
+    pub per: Vec<(Dimension, Option<Label>)>,
+    /// The limit with what was topped up; nano-USD for money.
+    pub limit: i64,
+    /// What was settled.
+    pub spent: i64,
+    /// What is on hold.
+    pub held: i64,
+    /// What expired and still counts.
+    pub unconfirmed: i64,
+    /// What is left; may be negative.
+    pub available: i64,
+}
+
+/// Where the background thread reads budgets from, once per collection of metrics.
+pub trait BudgetSource: Send + Sync {
+    /// At most `max` accounts of current windows. Never waits for anything but the books' own lock.
+    fn budget_points(&self, max: usize) -> Vec<BudgetPoint>;
+}
+
+/// Reads the configuration and makes the caller's side. No thread, no socket, no queue yet.
+///
+/// `lookup` reads an environment variable (`|name| std::env::var(name).ok()`); tests supply their own.
+///
+/// # Errors
+/// `config_invalid`, naming the field of `[telemetry]`.
+pub fn recorder(config: &TelemetryConfig, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Recorder> {
+    Ok(Recorder::new(config.resolve(lookup)?))
+}

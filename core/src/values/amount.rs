@@ -130,7 +130,8 @@ impl Amount {
         if amount.unit == Unit::Usd {
             return Ok(amount.value);
         }
-        Err(Error::new(Code::AmountInvalid, format!("{text:?} is not money")).hint("write for example \"0.50 USD\""))
+        Err(Error::new(Code::AmountInvalid, format!("{text:?} is not money"))
+            .hint("write for example \"0.50 USD\""))
     }
 }
 

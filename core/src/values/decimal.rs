@@ -35,7 +35,11 @@ impl Decimal {
         };
         let (whole, fraction) = body.split_once('.').unwrap_or((body, ""));
         let plain = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-        if whole.is_empty() || !plain(whole) || !plain(fraction) || (fraction.is_empty() && body.contains('.')) {
+        if whole.is_empty()
+            || !plain(whole)
+            || !plain(fraction)
+            || (fraction.is_empty() && body.contains('.'))
+        {
             return None;
         }
         let fraction = fraction.trim_end_matches('0');
@@ -117,7 +121,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_a_decimal() {
-        for text in ["", "-", ".5", "5.", "1e3", "1,000", "NaN", "inf", " 1", "+1", "0x1", "1.1234567890123456789"] {
+        for text in
+            ["", "-", ".5", "5.", "1e3", "1,000", "NaN", "inf", " 1", "+1", "0x1", "1.1234567890123456789"]
+        {
             assert_eq!(Decimal::parse(text).unwrap_err().code(), Code::AmountInvalid, "{text}");
         }
         assert!(Decimal::parse(&"9".repeat(10_000_000)).is_err());

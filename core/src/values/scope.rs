@@ -135,7 +135,9 @@ impl Scope {
             Dimension::Session => self.session = value,
             Dimension::Tag(key) => return self.set_tag(key, value),
             Dimension::Provider | Dimension::Model | Dimension::Tool => {
-                return Err(Error::new(Code::LabelInvalid, "is not part of a scope").field(dimension.to_string()));
+                return Err(
+                    Error::new(Code::LabelInvalid, "is not part of a scope").field(dimension.to_string())
+                );
             }
         }
         Ok(())
@@ -152,7 +154,9 @@ impl Scope {
                 }
             }
             (Err(_), Some(_)) if self.tags.len() >= TAGS_MAX => {
-                return Err(Error::new(Code::LabelInvalid, format!("more than {TAGS_MAX} tags")).field("tags"));
+                return Err(
+                    Error::new(Code::LabelInvalid, format!("more than {TAGS_MAX} tags")).field("tags")
+                );
             }
             (Err(at), Some(value)) => self.tags.insert(at, (Arc::clone(key), value)),
         }

@@ -124,8 +124,9 @@ impl Duration {
     /// `argument_invalid`.
     pub fn parse(text: &str) -> Result<Self> {
         let bad = || {
-            Error::new(Code::ArgumentInvalid, format!("{text:?} is not a duration"))
-                .hint("write a whole number with a unit, for example \"250ms\", \"10s\", \"5m\", \"1h\" or \"7d\"")
+            Error::new(Code::ArgumentInvalid, format!("{text:?} is not a duration")).hint(
+                "write a whole number with a unit, for example \"250ms\", \"10s\", \"5m\", \"1h\" or \"7d\"",
+            )
         };
         let trimmed = text.trim();
         let split = trimmed.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;

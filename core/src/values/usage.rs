@@ -232,7 +232,13 @@ impl Usage {
     ///
     /// # Errors
     /// `usage_invalid` if a part is larger than its total.
-    pub fn inclusive(input: u64, cache_read: u64, cache_write: u64, output: u64, reasoning: u64) -> Result<Self> {
+    pub fn inclusive(
+        input: u64,
+        cache_read: u64,
+        cache_write: u64,
+        output: u64,
+        reasoning: u64,
+    ) -> Result<Self> {
         let less = |total: u64, part: u64, what: &str| {
             total.checked_sub(part).ok_or_else(|| {
                 Error::new(Code::UsageInvalid, format!("{what} is larger than the total that includes it"))
@@ -316,10 +322,11 @@ impl Usage {
     pub fn checked(self) -> Result<Self> {
         match self.iter().find(|(_, quantity)| *quantity > QUANTITY_MAX) {
             None => Ok(self),
-            Some((bucket, quantity)) => {
-                Err(Error::new(Code::UsageInvalid, format!("{quantity} is above the maximum of 2^40 for one call"))
-                    .field(bucket.key()))
-            }
+            Some((bucket, quantity)) => Err(Error::new(
+                Code::UsageInvalid,
+                format!("{quantity} is above the maximum of 2^40 for one call"),
+            )
+            .field(bucket.key())),
         }
     }
 }
