@@ -15,7 +15,7 @@ mod sampler;
 pub use config::TelemetryConfig;
 pub(crate) use exporter::{Exporter, FlushMark};
 pub use record::{
-    AgentRecord, Flags, InferenceRecord, ModalityTokens, Operation, Outcome, ParentSpan, Record,
+    AgentRecord, Flags, InferenceRecord, ModalityTokens, Operation, Outcome, ParentSpan, Record, Refusal,
     RequestParams, Server, SpanIds, SpendRecord, StreamTimes, TokenUsage, ToolRecord,
 };
 pub use recorder::{FlushReport, Recorder};

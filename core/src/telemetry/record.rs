@@ -88,6 +88,15 @@ impl Operation {
     }
 }
 
+/// Why a call was refused, or would have been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason.
+    pub code: Code,
+    /// The first failing budget, where a budget refused.
+    pub budget: Option<Label>,
+}
+
 /// How a call, run or tool call ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
@@ -99,17 +108,18 @@ pub enum Outcome {
     /// Its owner is gone: the hold expired or the handle was lost.
     Abandoned,
     /// It was refused before anything was sent.
-    Denied {
-        /// Why.
-        code: Code,
-        /// The first failing budget, where a budget refused.
-        budget: Option<Label>,
-    },
-    /// It was sent and failed, with the provider's error code or the exception's name: low cardinality, no content.
-    Failed {
-        /// The value of `error.type`.
-        error_type: Label,
-    },
+    Denied(Box<Refusal>),
+    /// It was sent and failed. The value of `error.type`: the provider's error code or the exception's name, of low
+    /// cardinality and without content. (Boxed: failures are rare and records are many.)
+    Failed(Box<Label>),
+}
+
+impl Outcome {
+    /// A failure with its `error.type`.
+    #[must_use]
+    pub fn failed(error_type: impl Into<Label>) -> Self {
+        Self::Failed(Box::new(error_type.into()))
+    }
 }
 
 /// What is remarkable about a call, as bits.
@@ -146,8 +156,6 @@ flags! {
     ORPHAN = "orphan", 6;
     /// A complete reply without usage.
     NO_USAGE = "no_usage", 7;
-    /// Admitted only because budgets or the mode do not enforce.
-    WOULD_DENY = "would_deny", 8;
 }
 
 impl Flags {
@@ -208,6 +216,8 @@ pub struct InferenceRecord {
     pub cost: Option<NanoUsd>,
     /// What is remarkable.
     pub flags: Flags,
+    /// Why it would have been refused, had the budget or the mode enforced.
+    pub would_deny: Option<Box<Refusal>>,
     /// How it ended.
     pub outcome: Outcome,
     /// The version of the price catalog it was priced by.
@@ -409,6 +419,8 @@ pub struct ToolRecord {
     pub cost: Option<NanoUsd>,
     /// What is remarkable.
     pub flags: Flags,
+    /// Why it would have been refused, had the budget or the mode enforced.
+    pub would_deny: Option<Box<Refusal>>,
     /// How it ended.
     pub outcome: Outcome,
 }
