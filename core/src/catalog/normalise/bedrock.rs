@@ -1,0 +1,61 @@
+//! Amazon Bedrock Converse: input excludes the cache, except for OpenAI's models in a stream.
+
+use super::figures::Figures;
+use super::reply::{Notes, Reply, Rule, label, list, object, tier};
+use super::tokens::{Convention, Place, Tokens, Written, disjoint};
+use crate::values::Usage;
+use serde_json::{Map, Value};
+
+/// A whole reply, or the `metadata` event of a stream. Converse does not name the model: `model` is the requested one.
+pub(super) fn reply(map: &Map<String, Value>, model: Option<&str>) -> Reply {
+    let mut notes = Notes::default();
+    let mut reply = Reply {
+        finish_reasons: label(map.get("stopReason")).into_iter().collect(),
+        tier: object(map, "serviceTier")
+            .and_then(|tier| tier.get("type"))
+            .and_then(Value::as_str)
+            .and_then(tier),
+        ..Reply::default()
+    };
+    if let Some(usage) = object(map, "usage") {
+        reply.usage = read_usage(usage, model, &mut notes);
+    }
+    reply.anomalies = notes.anomalies;
+    reply
+}
+
+fn read_usage(map: &Map<String, Value>, model: Option<&str>, notes: &mut Notes) -> Option<Usage> {
+    let mut figures = Figures::new(Some(map), notes);
+    let mut tokens = Tokens {
+        input: figures.get(&["inputTokens"]),
+        output: figures.get(&["outputTokens"]),
+        cached: figures.get(&["cacheReadInputTokens", "cacheReadInputTokenCount"]),
+        total: figures.any(&["totalTokens"]),
+        ..Tokens::default()
+    };
+    let written = figures.any(&["cacheWriteInputTokens", "cacheWriteInputTokenCount"]);
+    let mut split = Written::default();
+    for entry in list(map, "cacheDetails").iter().filter_map(Value::as_object) {
+        let count = Figures::new(Some(entry), notes).get(&["inputTokens"]);
+        let slot = match entry.get("ttl").and_then(Value::as_str) {
+            Some("5m") => &mut split.m5,
+            Some("30m") => &mut split.m30,
+            Some("1h") => &mut split.h1,
+            Some("12h") => &mut split.h12,
+            _ => &mut split.plain,
+        };
+        *slot = slot.saturating_add(count);
+    }
+    tokens.written = Written::new(written, split, notes);
+    let cache = tokens.cached.saturating_add(tokens.written.sum());
+    // OpenAI's models report an input that includes the cache, and then a total that counts it twice.
+    let openai = model.is_some_and(|model| model.contains("openai."));
+    let convention = if openai && cache > 0 && tokens.input >= cache {
+        notes.add(Rule::CacheInsideInput, || format!("cache {cache}, input {}", tokens.input));
+        Convention { cache: Place::Inside, reasoning: Place::Inside, total_decides: false }
+    } else {
+        Convention { cache: Place::Outside, reasoning: Place::Inside, total_decides: true }
+    };
+    let usage = disjoint(&tokens, convention, notes);
+    notes.trust(usage)
+}

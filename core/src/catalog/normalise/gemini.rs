@@ -1,0 +1,136 @@
+//! Gemini and Vertex `generateContent`: the prompt includes the cache, candidates exclude thoughts.
+
+use super::figures::Figures;
+use super::reply::{Notes, Reply, Rule, label, list, object, tier};
+use super::tokens::{Convention, Media, Place, Tokens, disjoint};
+use crate::values::scope::Label;
+use crate::values::{AttoUsd, Bucket, Usage};
+use serde_json::{Map, Value};
+
+/// A whole reply; keys in camel case (the API, JavaScript) or snake case (Python's `model_dump`).
+pub(super) fn reply(map: &Map<String, Value>) -> Reply {
+    let mut notes = Notes::default();
+    let mut reply = Reply {
+        model: either(map, "modelVersion", "model_version").and_then(|value| label(Some(value))),
+        id: either(map, "responseId", "response_id").and_then(|value| label(Some(value))),
+        error: object(map, "error").map(|error| label(error.get("status")).unwrap_or_else(|| "error".into())),
+        ..Reply::default()
+    };
+    for candidate in list(map, "candidates").iter().filter_map(Value::as_object).take(128) {
+        reply.finish_reasons.extend(either(candidate, "finishReason", "finish_reason").and_then(reason));
+    }
+    let feedback = either(map, "promptFeedback", "prompt_feedback").and_then(Value::as_object);
+    if let Some(blocked) =
+        feedback.and_then(|map| either(map, "blockReason", "block_reason")).and_then(reason)
+    {
+        reply.finish_reasons.push(blocked);
+    }
+    if let Some(usage) = either(map, "usageMetadata", "usage_metadata").and_then(Value::as_object) {
+        read_usage(usage, &mut reply, &mut notes);
+    }
+    if let Some(usage) = &mut reply.usage {
+        count_grounding(map, reply.model.as_deref(), usage);
+    }
+    reply.anomalies = notes.anomalies;
+    reply
+}
+
+/// The reason of an end, in the provider's words; the unspecified one says nothing.
+fn reason(value: &Value) -> Option<Label> {
+    label(Some(value)).filter(|text| !text.ends_with("_UNSPECIFIED"))
+}
+
+/// A `usageMetadata` object: the buckets and the tier.
+pub(super) fn read_usage(map: &Map<String, Value>, reply: &mut Reply, notes: &mut Notes) {
+    let traffic = either(map, "trafficType", "traffic_type").and_then(Value::as_str).unwrap_or("");
+    let stated = either(map, "serviceTier", "service_tier").and_then(Value::as_str).unwrap_or("");
+    reply.tier = match traffic {
+        "ON_DEMAND" => tier("standard"),
+        "ON_DEMAND_PRIORITY" => tier("priority"),
+        "ON_DEMAND_FLEX" => tier("flex"),
+        "ON_DEMAND_OFFPEAK" => tier("offpeak"),
+        "PROVISIONED_THROUGHPUT" => tier("provisioned"),
+        _ => tier(&stated.to_ascii_lowercase()),
+    };
+    if traffic == "PROVISIONED_THROUGHPUT" {
+        // Paid by the hour: this call is charged nothing.
+        reply.reported_cost = Some(AttoUsd::ZERO);
+    }
+    reply.usage = usage(map, notes);
+}
+
+fn usage(map: &Map<String, Value>, notes: &mut Notes) -> Option<Usage> {
+    let mut figures = Figures::new(Some(map), notes);
+    let input = figures.any(&["promptTokenCount", "prompt_token_count"]);
+    let output = figures.any(&[
+        "candidatesTokenCount",
+        "candidates_token_count",
+        "responseTokenCount",
+        "response_token_count",
+    ]);
+    let mut tokens = Tokens {
+        input: input.unwrap_or(0),
+        output: output.unwrap_or(0),
+        cached: figures.get(&["cachedContentTokenCount", "cached_content_token_count"]),
+        reasoning: figures.get(&["thoughtsTokenCount", "thoughts_token_count"]),
+        tool_input: figures.get(&["toolUsePromptTokenCount", "tool_use_prompt_token_count"]),
+        total: figures.any(&["totalTokenCount", "total_token_count"]),
+        ..Tokens::default()
+    };
+    if input.is_none() && output.is_none() && tokens.total.is_none() {
+        if !map.is_empty() {
+            notes.unreadable(Rule::Unrecognised, || "no prompt, candidates or total token count".to_owned());
+        }
+        return None;
+    }
+    tokens.input_media = media(map, "promptTokensDetails", "prompt_tokens_details", notes);
+    tokens.cached_media = media(map, "cacheTokensDetails", "cache_tokens_details", notes);
+    tokens.output_media = media(map, "candidatesTokensDetails", "candidates_tokens_details", notes);
+    let convention = Convention { cache: Place::Inside, reasoning: Place::Outside, total_decides: true };
+    let usage = disjoint(&tokens, convention, notes);
+    notes.trust(usage)
+}
+
+/// A list of counts by modality. What it leaves out is text; documents are priced as images.
+fn media(map: &Map<String, Value>, camel: &str, snake: &str, notes: &mut Notes) -> Media {
+    let mut media = Media::default();
+    let entries = either(map, camel, snake).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    for entry in entries.iter().filter_map(Value::as_object) {
+        let tokens = Figures::new(Some(entry), notes).get(&["tokenCount", "token_count"]);
+        let slot = match entry.get("modality").and_then(Value::as_str).unwrap_or("") {
+            "AUDIO" => &mut media.audio,
+            "IMAGE" | "DOCUMENT" => &mut media.image,
+            "VIDEO" => &mut media.video,
+            _ => continue,
+        };
+        *slot = slot.saturating_add(tokens);
+    }
+    media
+}
+
+/// Grounding is billed per grounded prompt up to Gemini 2 and per query from Gemini 3 on.
+fn count_grounding(map: &Map<String, Value>, model: Option<&str>, usage: &mut Usage) {
+    let per_prompt = model
+        .and_then(|model| model.strip_prefix("gemini-"))
+        .is_some_and(|version| version.starts_with(['1', '2']));
+    for candidate in list(map, "candidates").iter().filter_map(Value::as_object) {
+        let grounding =
+            either(candidate, "groundingMetadata", "grounding_metadata").and_then(Value::as_object);
+        let Some(grounding) = grounding else { continue };
+        let queries = either(grounding, "webSearchQueries", "web_search_queries").and_then(Value::as_array);
+        let queries = queries.map_or(0, Vec::len);
+        let billed = if per_prompt { queries.min(1) } else { queries };
+        usage.add(Bucket::WebSearch, u64::try_from(billed).unwrap_or(u64::MAX));
+        let chunks = either(grounding, "groundingChunks", "grounding_chunks").and_then(Value::as_array);
+        if chunks
+            .is_some_and(|chunks| chunks.iter().any(|chunk| chunk.get("maps").is_some_and(Value::is_object)))
+        {
+            usage.add(Bucket::MapsGrounding, 1);
+        }
+    }
+}
+
+/// The first of two spellings that is there.
+pub(super) fn either<'a>(map: &'a Map<String, Value>, camel: &str, snake: &str) -> Option<&'a Value> {
+    map.get(camel).or_else(|| map.get(snake))
+}
