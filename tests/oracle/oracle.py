@@ -1,0 +1,388 @@
+"""The contract again, slow and obvious: answers the steps of a story."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import settle
+from accounts import Fact
+from amounts import Denial, Fault, posted, shown, usd_exact
+from policy import limits_of, matches, read, same_unit
+from prices import Catalog, checked_usage
+from reserve import Plan, day, legs_of, plan, plan_tool, verdict
+from runs import ACCOUNTS, Run, remember, tightened
+from state import Hold, State, scope_of
+from windows import instant
+
+ENDPOINTS = ("/chat/completions", "/responses", "/embeddings", "/completions", "/messages")
+FREE = ("/models", "/files", "/count_tokens")
+
+
+def start(story: dict[str, Any]) -> tuple[Oracle | None, dict[str, Any]]:
+    """The oracle of a story, or why its configuration does not hold."""
+    try:
+        policy, catalog = read(story["config"]), Catalog(story["prices"])
+    except Fault as fault:
+        return None, {"error": {"code": fault.code, "field": fault.place}}
+    return Oracle(State(instant(story["start"]), policy, catalog)), {"ok": True}
+
+
+class Oracle:
+    """One guard."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.names: dict[str, Hold] = {}
+        self.detached: set[str] = set()
+        self.spent_handles: set[str] = set()
+        self.tokens: dict[str, Hold] = {}
+        self.stop_ids: dict[str, str] = {}
+
+    def answer(self, step: dict[str, Any]) -> Any:
+        """One step's answer, as JSON."""
+        try:
+            if self.state.closed and step["do"] not in ("advance", "set_time"):
+                raise Fault("closed")
+            return getattr(self, "do_" + step["do"])(step, step.get("with", {}))
+        except Fault as fault:
+            return {"error": {"code": fault.code, "field": fault.place}}
+        except Denial as denial:
+            return {"denied": denial.answer()}
+
+    # -- time and rules
+
+    def do_advance(self, step: Any, _: Any) -> Any:
+        self.state.now += timedelta(milliseconds=step["ms"])
+        return {"ok": True}
+
+    def do_set_time(self, step: Any, _: Any) -> Any:
+        self.state.now = instant(step["to"])
+        return {"ok": True}
+
+    def do_reload(self, _: Any, with_: Any) -> Any:
+        state = self.state
+        policy = read(with_["config"]) if "config" in with_ else state.policy
+        catalog = Catalog(with_["prices"]) if "prices" in with_ else state.catalog
+        for at, new in enumerate(policy.budgets):
+            old = state.budgets_seen.get(new.name)
+            if old and old.unit != new.unit:
+                raise Fault("config_invalid", f"budgets[{at}].limit")
+            if old and old.per != new.per:
+                raise Fault("config_invalid", f"budgets[{at}].per")
+        for new in policy.budgets:
+            old = state.budgets_seen.get(new.name)
+            if old and old.calendar != new.calendar:
+                self._carry(old, new)
+        if "prices" in with_:
+            state.not_trusted.clear()
+        state.policy, state.catalog = policy, catalog
+        state.remember_budgets()
+        return {"ok": True}
+
+    def _carry(self, old: Any, new: Any) -> None:
+        """A changed window takes effect now, with what was spent in the current one."""
+        state = self.state
+        for row in state.balances({"budget": old.name}):
+            facts = {key: value for key, value in row["scope"].items() if value is not None}
+            source, target = state.account(old, facts, state.now), state.account(new, facts, state.now)
+            if source != target:
+                state.history.append(Fact("carry", account=target, source=source))
+
+    def do_close_guard(self, _: Any, __: Any) -> Any:
+        self.state.closed = True
+        return {"ok": True}
+
+    # -- calls
+
+    def do_reserve(self, step: Any, with_: Any) -> Any:
+        return self._admit(step, with_, plan)
+
+    def do_tool(self, step: Any, with_: Any) -> Any:
+        return self._admit(step, with_, plan_tool)
+
+    def _admit(self, step: Any, with_: Any, planner: Any) -> Any:
+        state, run = self.state, self._run(step)
+        id_ = with_.get("id")
+        content = {key: value for key, value in with_.items() if key != "id"} | {"run": step.get("run")}
+        if id_ is not None and id_ in state.by_id:
+            known = state.by_id[id_]
+            if known.content != content:
+                raise Fault("id_reused", "id")
+            self.names[step.get("as", "")] = known
+            return known.answer | {"flags": ["repeated"]}
+        if state.policy.mode == "off":
+            self._hold(step, content, Plan({}, (), 0, (0, 0), None, None, None), None)
+            return {"held_nano_usd": 0, "flags": []}
+        made: Plan = planner(state, with_, run)
+        denial = verdict(state, made)
+        if denial and state.policy.mode == "enforce":
+            raise denial
+        hold = self._hold(step, content, made, denial)
+        if id_ is not None:
+            state.by_id[id_] = hold
+        if run is not None:
+            remember(run, with_.get("fingerprint"))
+        return dict(hold.answer)
+
+    def _hold(self, step: Any, content: Any, made: Plan, denial: Denial | None) -> Hold:
+        state = self.state
+        hold = Hold(
+            number=len(state.holds) + 1,
+            content=content,
+            legs=made.legs,
+            nano_usd=made.nano_usd,
+            tokens=made.tokens,
+            entry=made.entry,
+            scope=made.scope,
+            at=state.now,
+            deadline=state.now + timedelta(milliseconds=state.policy.hold_ttl_ms),
+            answer={
+                "held_nano_usd": made.nano_usd,
+                "flags": [],
+                "would_deny": denial.answer() if denial else None,
+            },
+            catalog=state.catalog,
+            tier=made.tier,
+            run=made.run,
+        )
+        state.holds.append(hold)
+        state.history.append(Fact("hold", hold.number, legs=made.legs))
+        if "as" in step:
+            self.names[step["as"]] = hold
+            self.spent_handles.discard(step["as"])
+        return hold
+
+    def do_check(self, step: Any, with_: Any) -> Any:
+        denial = verdict(self.state, plan(self.state, with_, self._run(step)))
+        if denial and self.state.policy.mode == "enforce":
+            raise denial
+        return {"allowed": True, "would_deny": denial.answer() if denial else None}
+
+    # -- the end of a call
+
+    def _take(self, step: Any) -> Hold:
+        """The handle, which is used up by this."""
+        name = step["hold"]
+        if name in self.spent_handles:
+            raise Fault("hold_closed")
+        self.spent_handles.add(name)
+        return self.names[name]
+
+    def _token(self, step: Any, with_: Any) -> Hold:
+        if "token" in with_:
+            raise Fault("token_invalid", "token")
+        return self.tokens[step["token"]]
+
+    def _settle(self, hold: Hold, with_: Any) -> Any:
+        if self.state.policy.mode == "off" or (not hold.legs and hold.entry is None):
+            return {"cost": "0", "posted_nano_usd": 0, "flags": []}
+        return settle.settle(self.state, hold, with_)
+
+    def do_settle(self, step: Any, with_: Any) -> Any:
+        name = step["hold"]
+        if name in self.spent_handles:
+            raise Fault("hold_closed")
+        answer = self._settle(self.names[name], with_)
+        self.spent_handles.add(name)
+        return answer
+
+    def do_settle_token(self, step: Any, with_: Any) -> Any:
+        return self._settle(self._token(step, with_), with_)
+
+    def do_release(self, step: Any, _: Any) -> Any:
+        return settle.release(self.state, self._take(step))
+
+    def do_release_token(self, step: Any, with_: Any) -> Any:
+        return settle.release(self.state, self._token(step, with_))
+
+    def do_abandon_token(self, step: Any, with_: Any) -> Any:
+        return settle.floor(self.state, self._token(step, with_), "abandon")
+
+    def do_detach(self, step: Any, _: Any) -> Any:
+        self.tokens[step["as"]] = self._take(step)
+        return {"ok": True}
+
+    def do_abandon(self, step: Any, _: Any) -> Any:
+        return settle.floor(self.state, self._take(step), "abandon")
+
+    def do_cut(self, step: Any, _: Any) -> Any:
+        return settle.floor(self.state, self._take(step), "cut")
+
+    def do_close(self, step: Any, _: Any) -> Any:
+        return settle.floor(self.state, self._take(step), "close")
+
+    def do_chunk(self, step: Any, with_: Any) -> Any:
+        self.names[step["hold"]].stream.feed(with_["event"])
+        return {"ok": True}
+
+    def do_finish(self, step: Any, _: Any) -> Any:
+        hold = self._take(step)
+        usage = hold.stream.buckets()
+        return settle.settle(self.state, hold, {"reply": {}} if usage is None else {"usage": usage})
+
+    def do_expire(self, _: Any, __: Any) -> Any:
+        return settle.expire(self.state)
+
+    # -- what was spent elsewhere, and what things cost
+
+    def do_record(self, _: Any, with_: Any) -> Any:
+        state = self.state
+        repeated = self._once(with_)
+        if repeated is not None:
+            return repeated | {"flags": sorted({*repeated["flags"], "repeated"})}
+        entry = state.catalog.resolve(with_.get("provider"), with_["model"])
+        at = instant(with_["at"]) if "at" in with_ else state.now
+        usage = checked_usage(with_.get("usage", {}))
+        cost = usd_exact(with_["cost"], "cost") if "cost" in with_ else entry.cost(usage, day(at))[0]
+        amounts = dict(settle.used(posted(cost), usage)) | {"requests": 1, "tool calls": 0, "concurrent": 0}
+        scope = scope_of(with_) | {"provider": entry.provider, "model": entry.model}
+        number = len(state.holds) + len(state.history) + 1_000_000
+        state.history.append(Fact("record", number, legs=legs_of(state, scope, amounts, None, at)))
+        return self._done(with_, settle.receipt(cost, posted(cost), set()))
+
+    def do_cost(self, _: Any, with_: Any) -> Any:
+        entry = self.state.catalog.resolve(with_.get("provider"), with_["model"])
+        usage = checked_usage(with_["usage"])
+        cost, lines, unpriced = entry.cost(usage, day(self.state.now), with_.get("tier"))
+        shown_lines = [{**line, "amount": shown(line["amount"])} for line in lines]
+        return {"cost": shown(cost), "lines": shown_lines, "unpriced": unpriced}
+
+    def do_endpoint(self, _: Any, with_: Any) -> Any:
+        if with_["method"] == "GET" or with_["path"].endswith(FREE):
+            return {"endpoint": "free"}
+        if with_["path"].endswith(ENDPOINTS):
+            return {"endpoint": "guarded"}
+        raise Denial("unguarded_endpoint")
+
+    # -- budgets
+
+    def do_balances(self, _: Any, with_: Any) -> Any:
+        return self.state.balances(with_)
+
+    def do_top_up(self, _: Any, with_: Any) -> Any:
+        state = self.state
+        if self._once(with_) is not None:
+            return {"flags": ["repeated"]}
+        budget = state.policy.budget(with_["budget"])
+        amount = same_unit(with_["amount"], budget.unit, "amount")
+        account = state.account(budget, scope_of(rest(with_, "amount")), state.now)
+        state.history.append(Fact("top_up", account=account, amount=amount))
+        return self._done(with_, {"flags": []})
+
+    def do_set_limit(self, _: Any, with_: Any) -> Any:
+        budget = self.state.policy.budget(with_["budget"])
+        limit = None if with_["limit"] is None else same_unit(with_["limit"], budget.unit, "limit")
+        scope = scope_of(rest(with_, "limit"))
+        key = (budget.name, tuple((name, scope.get(name)) for name in budget.per))
+        if limit is None:
+            self.state.set_limits.pop(key, None)
+        else:
+            self.state.set_limits[key] = limit
+        return {"ok": True}
+
+    def do_set_limits(self, step: Any, with_: Any) -> Any:
+        """All or none."""
+        before = dict(self.state.set_limits)
+        if with_.get("replace"):
+            self.state.set_limits = {key: v for key, v in before.items() if key[0] != with_["budget"]}
+        try:
+            for one in with_["limits"]:
+                self.do_set_limit(step, one | {"budget": with_["budget"]})
+        except Fault:
+            self.state.set_limits = before
+            raise
+        return {"ok": True}
+
+    def _once(self, with_: Any) -> Any:
+        """The answer given under this id before; other content under it is an error."""
+        id_ = with_.get("id")
+        if id_ is None or id_ not in self.state.done:
+            return None
+        content, answer = self.state.done[id_]
+        if content != json.dumps(with_, sort_keys=True):
+            raise Fault("id_reused", "id")
+        return answer
+
+    def _done(self, with_: Any, answer: Any) -> Any:
+        if with_.get("id") is not None:
+            self.state.done[with_["id"]] = (json.dumps(with_, sort_keys=True), answer)
+        return answer
+
+    # -- stops
+
+    def do_stop(self, step: Any, with_: Any) -> Any:
+        scope = scope_of(rest(with_, "reason"))
+        if not scope:
+            raise Fault("argument_invalid", "scope")
+        id_ = f"stop-{len(self.state.stops) + 1}"
+        self.state.stops[id_] = (scope, with_.get("reason", ""))
+        self.stop_ids[step.get("as", "")] = id_
+        return {"ok": True}
+
+    def do_resume(self, step: Any, with_: Any) -> Any:
+        id_ = self.stop_ids.get(step.get("stop", ""), with_.get("id"))
+        if id_ not in self.state.stops:
+            raise Fault("stop_unknown", "id")
+        del self.state.stops[id_]
+        return {"ok": True}
+
+    def do_stops(self, _: Any, __: Any) -> Any:
+        filed = [
+            {"reason": stop.get("reason", "stopped"), "scope": stop["match"]}
+            for stop in self.state.policy.stops
+        ]
+        return filed + [{"reason": reason, "scope": scope} for scope, reason in self.state.stops.values()]
+
+    # -- runs
+
+    def _run(self, step: Any) -> Run | None:
+        return self.state.runs[step["run"]] if "run" in step else None
+
+    def do_start_run(self, step: Any, with_: Any) -> Any:
+        return self._start(step, with_, None)
+
+    def do_child(self, step: Any, with_: Any) -> Any:
+        return self._start(step, with_, self._run(step))
+
+    def _start(self, step: Any, with_: Any, parent: Run | None) -> Any:
+        state = self.state
+        stated = limits_of(with_, "")
+        scope = (parent.scope if parent else {}) | scope_of(
+            {k: v for k, v in with_.items() if "max_" not in k}
+        )
+        scope["run"] = step["as"]
+        rule = next((rule for rule in state.policy.run_limits if matches(rule["match"], scope)), {})
+        run = Run(step["as"], scope, tightened(rule, stated), rule.get("enforce", "hard"), state.now, parent)
+        if parent and parent.ended:
+            raise Denial("run_closed")
+        deepest = [one.limits["max_depth"] for one in run.chain() if "max_depth" in one.limits]
+        if any(run.depth > most for most in deepest) and state.policy.mode == "enforce":
+            raise Denial("run_limit_exceeded")
+        state.runs[run.id] = run
+        return {"ok": True}
+
+    def do_end_run(self, step: Any, _: Any) -> Any:
+        run = self._run(step)
+        assert run is not None
+        run.ended = True
+        return {"ok": True}
+
+    def do_run(self, step: Any, _: Any) -> Any:
+        run = self._run(step)
+        assert run is not None
+        out = {}
+        for what in ACCOUNTS:
+            found = self.state.counters(run.account(what))
+            out[what] = {"limit": run.limit(what), "spent": found.spent, "held": found.held}
+            out[what] |= {
+                "unconfirmed": found.unconfirmed,
+                "available": self.state.available(run.account(what)),
+            }
+        return out
+
+
+def rest(with_: dict[str, Any], *without: str) -> dict[str, Any]:
+    """The scope among the arguments."""
+    return {key: value for key, value in with_.items() if key not in (*without, "budget", "id")}

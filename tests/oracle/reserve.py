@@ -1,0 +1,202 @@
+"""From a call to its worst case, its legs and the verdict. Nothing is written here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from accounts import Leg, accounts
+from amounts import (
+    CONCURRENT,
+    INPUT,
+    OPERATION_MAX,
+    OUTPUT,
+    REQUESTS,
+    TOKENS,
+    TOOL_CALLS,
+    USD,
+    Denial,
+    Fault,
+    label,
+    posted,
+    usd_exact,
+    whole,
+)
+from policy import RUN_UNITS, Scope, matches
+from prices import Entry, checked_usage
+from runs import Run, over_plain_limits, repeated_too_often
+from state import State, scope_of
+from windows import shown
+
+KNOWN = (
+    "provider model input_tokens max_output_tokens choices tier server_tools fingerprint id "
+    "tenant user feature agent session tags"
+).split()
+
+
+@dataclass
+class Plan:
+    """A call, priced and assigned to accounts."""
+
+    scope: Scope
+    legs: tuple[Leg, ...]
+    nano_usd: int
+    tokens: tuple[int, int]
+    entry: Entry | None
+    tier: str | None
+    run: Run | None
+
+
+def plan(state: State, with_: dict[str, Any], run: Run | None) -> Plan:
+    """The legs of a model call. Raises the denials that need no account."""
+    checked(with_)
+    scope = scope_of(with_, run)
+    state.check_scope(scope)
+    check_run(state, run, with_.get("fingerprint"))
+    entry = state.catalog.resolve(with_.get("provider"), with_["model"])
+    if code := state.not_trusted.get((entry.provider, entry.model)):
+        raise Denial(code)
+    into, out = with_.get("input_tokens", 0), output_bound(with_, entry)
+    extra = checked_usage(with_.get("server_tools", {}))
+    worst = posted(entry.worst_case(into, out, extra, day(state.now), with_.get("tier")))
+    amounts = {
+        USD: worst,
+        TOKENS: into + out,
+        INPUT: into,
+        OUTPUT: out,
+        REQUESTS: 1,
+        TOOL_CALLS: 0,
+        CONCURRENT: 1,
+    }
+    if max(amounts.values()) > OPERATION_MAX:
+        raise Fault("amount_too_large")
+    facts = scope | {"provider": entry.provider, "model": entry.model}
+    return Plan(facts, legs_of(state, facts, amounts, run), worst, (into, out), entry, with_.get("tier"), run)
+
+
+def plan_tool(state: State, with_: dict[str, Any], run: Run | None) -> Plan:
+    """The legs of a tool call: one tool call, and what the tool costs."""
+    scope = scope_of({key: value for key, value in with_.items() if key in KNOWN}, run)
+    state.check_scope(scope)
+    check_run(state, run, None)
+    worst = posted(usd_exact(with_.get("cost", "0 USD"), "cost"))
+    facts = scope | {"tool": label(with_["tool"], "tool")}
+    amounts = {USD: worst, TOKENS: 0, INPUT: 0, OUTPUT: 0, REQUESTS: 0, TOOL_CALLS: 1, CONCURRENT: 0}
+    return Plan(facts, legs_of(state, facts, amounts, run), worst, (0, 0), None, None, run)
+
+
+def checked(with_: dict[str, Any]) -> None:
+    """The call's arguments, each by its name."""
+    for key in with_:
+        if key not in KNOWN:
+            raise Fault("argument_invalid", key)
+    for key in ("input_tokens", "max_output_tokens", "choices"):
+        if key in with_ and whole(with_[key], key) > 2**40:
+            raise Fault("argument_invalid", key)
+    for key in ("model", "provider", "id"):
+        if key in with_ or key == "model":
+            label(with_.get(key), key)
+
+
+def output_bound(with_: dict[str, Any], entry: Entry) -> int:
+    """Choices times the stated maximum, else the model's; without either the call has no bound."""
+    most = with_.get("max_output_tokens", entry.max_output_tokens)
+    if most is None:
+        raise Denial("unbounded_output")
+    return int(most) * int(with_.get("choices", 1))
+
+
+def check_run(state: State, run: Run | None, fingerprint: Any) -> None:
+    """The plain limits of a run, and its repeats."""
+    if run is None:
+        return
+    if run.ended:
+        raise Denial("run_closed")
+    if over_plain_limits(run, state.now):
+        raise Denial("run_limit_exceeded")
+    if fingerprint is not None and repeated_too_often(run, fingerprint):
+        raise Denial("loop_detected")
+
+
+def legs_of(
+    state: State, facts: Scope, amounts: dict[str, int], run: Run | None, at: datetime | None = None
+) -> Any:
+    """One leg per budget that matches, in the order of the file, then those of the run and its ancestors."""
+    legs = [
+        Leg(state.account(budget, facts, at or state.now), budget.unit, amounts[budget.unit])
+        for budget in state.policy.budgets
+        if matches(budget.match, facts)
+    ]
+    for one in run.chain() if run else ():
+        legs += [Leg(one.account(what), unit, amounts[unit]) for what, unit in RUN_UNITS.items()]
+    return tuple(legs)
+
+
+def failing(state: State, plan_: Plan) -> list[Leg]:
+    """Every hard leg that does not fit."""
+    out = []
+    for leg in plan_.legs:
+        left = state.available(leg.account, plan_.scope)
+        if state.enforced(leg.account) == "hard" and left is not None and leg.amount > left:
+            out.append(leg)
+    return out
+
+
+def verdict(state: State, plan_: Plan) -> Denial | None:
+    """No, with every leg that fails; or None for yes."""
+    seen = set(accounts(state.history))
+    new = {leg.account for leg in plan_.legs} - seen
+    if new and len(seen) + len(new) > state.policy.max_accounts:
+        return Denial("too_many_accounts")
+    legs = failing(state, plan_)
+    if not legs:
+        return None
+    if any(leg.account.budget.startswith("run.") for leg in legs):
+        code = "run_limit_exceeded"
+    elif any(leg.unit not in (REQUESTS, TOOL_CALLS, CONCURRENT) for leg in legs):
+        code = "budget_exceeded"
+    else:
+        code = "rate_exceeded"
+    return Denial(
+        code=code,
+        failures=[state.failure(leg, plan_.scope) for leg in legs],
+        retry_at=retry_at(state, plan_, legs),
+        max_output_tokens=fitting_output(state, plan_, legs),
+    )
+
+
+def retry_at(state: State, plan_: Plan, legs: list[Leg]) -> str | None:
+    """When every failing window has ended; none if one never ends, or a fresh one is too small."""
+    ends = [leg.account.end for leg in legs]
+    if any(end is None for end in ends):
+        return None
+    if any(leg.amount > (state.limit(leg.account, plan_.scope) or 0) for leg in legs):
+        return None
+    return shown(max(end for end in ends if end is not None))
+
+
+def fitting_output(state: State, plan_: Plan, legs: list[Leg]) -> int | None:
+    """The largest maximum output with which every failing leg would fit; none if not even 1 does."""
+    if plan_.entry is None:
+        return None
+    entry, into = plan_.entry, plan_.tokens[0]
+
+    def fits(out: int) -> bool:
+        worst = posted(entry.worst_case(into, out, {}, day(state.now), plan_.tier))
+        amounts = {USD: worst, TOKENS: into + out, INPUT: into, OUTPUT: out}
+        return all(
+            amounts.get(leg.unit, leg.amount) <= (state.available(leg.account, plan_.scope) or 0)
+            for leg in legs
+        )
+
+    low, high = 0, plan_.tokens[1]
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low or None
+
+
+def day(now: datetime) -> str:
+    """An instant as the price periods write it."""
+    return str(shown(now))

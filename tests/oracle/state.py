@@ -1,0 +1,182 @@
+"""What the guard knows, and the questions about accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import accounts
+from accounts import Account, Counters, Fact, Leg
+from amounts import Denial, Fault, label
+from policy import Budget, Policy, Scope, matches
+from prices import Catalog, Entry
+from replies import Stream
+from runs import Run
+from windows import shown
+
+SCOPE_KEYS = ("tenant", "user", "feature", "agent", "session")
+TAGS_MAX = 16
+
+
+@dataclass
+class Hold:
+    """One reservation, and everything that was fixed when it was made."""
+
+    number: int
+    content: Any
+    legs: tuple[Leg, ...]
+    nano_usd: int
+    tokens: tuple[int, int]
+    entry: Entry | None
+    scope: Scope
+    at: datetime
+    deadline: datetime
+    answer: dict[str, Any]
+    catalog: Catalog
+    tier: str | None = None
+    run: Run | None = None
+    state: str = "held"
+    settled_as: Any = None
+    receipt: dict[str, Any] = field(default_factory=dict)
+    stream: Stream = field(default_factory=Stream)
+
+
+def scope_of(with_: dict[str, Any], run: Run | None = None) -> Scope:
+    """The labels of a call, those of its run included; tags as `tag.<key>`."""
+    scope = dict(run.scope) if run else {}
+    for key in (*SCOPE_KEYS, "run"):
+        if with_.get(key) is not None:
+            scope[key] = label(with_[key], key)
+    tags = with_.get("tags", {})
+    if not isinstance(tags, dict):
+        raise Fault("argument_invalid", "tags")
+    scope |= {f"tag.{key}": label(value, f"tag.{key}") for key, value in tags.items()}
+    if sum(key.startswith("tag.") for key in scope) > TAGS_MAX:
+        raise Fault("label_invalid", "tags")
+    return scope
+
+
+class State:
+    """Everything that an answer depends on."""
+
+    def __init__(self, now: datetime, policy: Policy, catalog: Catalog) -> None:
+        self.now, self.policy, self.catalog = now, policy, catalog
+        self.history: list[Fact] = []
+        self.holds: list[Hold] = []
+        self.by_id: dict[str, Hold] = {}
+        self.runs: dict[str, Run] = {}
+        self.stops: dict[str, tuple[Scope, str]] = {}
+        self.set_limits: dict[tuple[str, tuple[tuple[str, str | None], ...]], int] = {}
+        self.budgets_seen: dict[str, Budget] = {}
+        self.done: dict[str, tuple[Any, Any]] = {}
+        self.not_trusted: dict[tuple[str, str], str] = {}
+        self.closed = False
+        self.remember_budgets()
+
+    def remember_budgets(self) -> None:
+        """A removed budget still takes settles: its rules are kept."""
+        self.budgets_seen |= {one.name: one for one in self.policy.budgets}
+
+    def account(self, budget: Budget, scope: Scope, at: datetime) -> Account:
+        """The account of a budget for a scope at an instant."""
+        start, end = budget.window(scope, at)
+        return Account(budget.name, tuple((key, scope.get(key)) for key in budget.per), start, end)
+
+    def limit(self, account: Account, scope: Scope | None = None) -> int | None:
+        """The limit in force: set in code, else the first override that matches, else the budget's."""
+        if account.budget.startswith("run."):
+            return self.runs[str(account.per[0][1])].limit(account.budget.removeprefix("run."))
+        budget = self.budgets_seen[account.budget]
+        set_ = self.set_limits.get((account.budget, account.per))
+        if set_ is not None:
+            return set_
+        facts = (
+            scope if scope is not None else {key: value for key, value in account.per if value is not None}
+        )
+        return int(budget.override(facts).get("limit", budget.limit))
+
+    def enforced(self, account: Account) -> str:
+        """hard, soft or observe."""
+        if account.budget.startswith("run."):
+            return self.runs[str(account.per[0][1])].enforce
+        return self.budgets_seen[account.budget].enforce
+
+    def counters(self, account: Account) -> Counters:
+        """The account now, from the whole history."""
+        return accounts.counters(self.history, account)
+
+    def available(self, account: Account, scope: Scope | None = None) -> int | None:
+        """Limit and top-ups, less what was spent, is held or is unconfirmed. Below zero after an over-run."""
+        limit = self.limit(account, scope)
+        found = self.counters(account)
+        return None if limit is None else limit + found.topped_up - found.counts
+
+    def caps(self, legs: tuple[Leg, ...]) -> tuple[tuple[Account, int], ...]:
+        """What expiry may free on each account, by the limits in force now. Run accounts free nothing."""
+        out = []
+        for leg in legs:
+            budget = self.budgets_seen.get(leg.account.budget)
+            out.append((leg.account, budget.cap(self.limit(leg.account) or 0) if budget else 0))
+        return tuple(out)
+
+    def failure(self, leg: Leg, scope: Scope) -> dict[str, Any]:
+        """One leg that does not fit, as a denial shows it."""
+        found = self.counters(leg.account)
+        return {
+            "budget": leg.account.budget,
+            "unit": leg.unit,
+            "limit": self.limit(leg.account, scope),
+            "spent": found.spent,
+            "held": found.held,
+            "unconfirmed": found.unconfirmed,
+            "available": self.available(leg.account, scope),
+            "wanted": leg.amount,
+        }
+
+    def stopped(self, scope: Scope) -> bool:
+        """Whether a stop of the file or of an operator covers the scope."""
+        filed = [stop["match"] for stop in self.policy.stops]
+        return any(matches(rule, scope) for rule in (*filed, *(rule for rule, _ in self.stops.values())))
+
+    def check_scope(self, scope: Scope) -> None:
+        """What denies a call before any account is asked."""
+        if self.stopped(scope):
+            raise Denial("stopped")
+        if any(key not in scope for key in self.policy.require):
+            raise Denial("scope_missing")
+
+    def balance(self, account: Account) -> dict[str, Any]:
+        """One account, as `balances` shows it."""
+        found = self.counters(account)
+        return {
+            "budget": account.budget,
+            "scope": dict(account.per),
+            "limit": self.limit(account),
+            "topped_up": found.topped_up,
+            "spent": found.spent,
+            "held": found.held,
+            "escrowed": 0,
+            "unconfirmed": found.unconfirmed,
+            "available": self.available(account),
+            "window_start": shown(account.start),
+            "resets_at": shown(account.end),
+        }
+
+    def balances(self, with_: dict[str, Any]) -> list[dict[str, Any]]:
+        """The accounts of the current windows that agree with the scope asked for."""
+        wanted = scope_of({key: value for key, value in with_.items() if key != "budget"})
+        if "budget" in with_:
+            self.policy.budget(with_["budget"])
+        out = []
+        for account in accounts.accounts(self.history):
+            budget = next((b for b in self.policy.budgets if b.name == account.budget), None)
+            if budget is None or with_.get("budget", budget.name) != budget.name:
+                continue
+            facts = {key: value for key, value in account.per if value is not None}
+            current = budget.window(facts, self.now) == (account.start, account.end)
+            if current and all(facts.get(key) == value for key, value in wanted.items()):
+                out.append(self.balance(account))
+        return sorted(
+            out, key=lambda row: (row["budget"], sorted((k, v or "") for k, v in row["scope"].items()))
+        )
