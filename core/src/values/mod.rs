@@ -10,6 +10,7 @@ pub mod usage;
 
 pub use amount::{Amount, Unit};
 pub use decimal::Decimal;
+pub(crate) use decimal::write_scaled;
 pub use ids::Id;
 pub use money::{AttoUsd, NanoUsd};
 pub use scope::{Dimension, Scope};

@@ -1,0 +1,171 @@
+//! Merged layers to a catalog: every entry compiled, every name in the index.
+
+use super::entry::{ModelEntry, SharedModifier};
+use super::glob::Glob;
+use super::layers::{Layers, Merged, Problem, Provider};
+use super::matcher::{Names, Via};
+use super::{Catalog, Source, parse, schema};
+use crate::error::{Error, Result};
+use crate::values::scope::Label;
+use std::sync::Arc;
+
+/// Compiles all layers. `files` are the layers' sources, for messages and the version.
+pub(super) fn compile(layers: Layers, files: &[Source]) -> Result<Catalog> {
+    let mut catalog = Catalog { version: version(files), ..Catalog::empty() };
+    let fault = |provider: &Provider, layer: usize, problem: Problem| match files.get(layer) {
+        Some(source) => parse::problem_in(source, &provider.id, problem),
+        None => Error::new(crate::codes::Code::PricesInvalid, problem.message),
+    };
+    for (at, provider) in layers.providers.iter().enumerate() {
+        let modifiers =
+            compile_modifiers(provider).map_err(|problem| fault(provider, provider.layer, problem))?;
+        let mut names = names_of(provider);
+        for merged in provider.models.iter().filter(|merged| !merged.model.remove) {
+            let here = |problem: Problem| fault(provider, merged.layer, problem.at(&merged.id).at("models"));
+            let Some(model) = priced(&layers, at, merged).map_err(here)? else { continue };
+            let place = catalog.entries.len();
+            let entry = compile_entry(&names.id, merged, model, &modifiers).map_err(here)?;
+            catalog.entries.push(Arc::new(entry));
+            names.insert(&merged.id.to_lowercase(), place, Via::Exact);
+        }
+        index_aliases(&mut names, provider).map_err(|(layer, problem)| fault(provider, layer, problem))?;
+        index_patterns(&mut names, provider).map_err(|(layer, problem)| fault(provider, layer, problem))?;
+        catalog.matcher.add(names, &provider.names);
+    }
+    for (place, provider) in layers.providers.iter().enumerate() {
+        let known = |id: &String| catalog.matcher.provider(id);
+        let fallback = provider.fallback.iter().filter_map(known).collect();
+        catalog.matcher.set_fallback(place, fallback);
+    }
+    Ok(catalog)
+}
+
+fn names_of(provider: &Provider) -> Names {
+    Names {
+        id: provider.id.as_str().into(),
+        strip_prefixes: provider.strip_prefixes.clone(),
+        strip_suffixes: provider.strip_suffixes.clone(),
+        date_suffix: provider.date_suffix,
+        ..Names::default()
+    }
+}
+
+type Modifiers = Vec<(Vec<Glob>, Arc<SharedModifier>)>;
+
+fn compile_modifiers(provider: &Provider) -> std::result::Result<Modifiers, Problem> {
+    let compiled = provider.modifiers.iter().enumerate().map(|(index, file)| {
+        let shared = SharedModifier::new(file).map_err(|problem| problem.at_index(index).at("modifiers"))?;
+        let models = file.models.iter().map(|glob| Glob::new(&glob.to_lowercase())).collect();
+        Ok((models, Arc::new(shared)))
+    });
+    compiled.collect()
+}
+
+fn compile_entry(
+    provider: &Label,
+    merged: &Merged,
+    model: schema::Model,
+    modifiers: &Modifiers,
+) -> std::result::Result<ModelEntry, Problem> {
+    let id = merged.id.to_lowercase();
+    let applies = |globs: &[Glob]| globs.is_empty() || globs.iter().any(|glob| glob.matches(&id));
+    let mine = modifiers.iter().filter(|(globs, _)| applies(globs)).map(|(_, shared)| Arc::clone(shared));
+    ModelEntry::compile(Arc::clone(provider), merged.id.as_str().into(), model, mine.collect())
+}
+
+/// The model with its prices, those of another if it says `same_as`; `None` if nothing prices it.
+fn priced(
+    layers: &Layers,
+    at: usize,
+    merged: &Merged,
+) -> std::result::Result<Option<schema::Model>, Problem> {
+    let mut model = merged.model.clone();
+    let Some(other) = &merged.model.same_as else {
+        return Ok((!model.prices.is_empty()).then_some(model));
+    };
+    if !model.prices.is_empty() {
+        return Err(Problem::new("has prices too; a model has its own or another's").at("same_as"));
+    }
+    let wrong = |why: &str| Problem::new(format!("{other:?} {why}")).at("same_as");
+    let (provider, id) = other
+        .split_once('/')
+        .ok_or_else(|| wrong("is not \"provider/model\"").hint("for example \"openai/gpt-4o\""))?;
+    let seller = layers.providers.iter().find(|known| known.id == provider);
+    let target =
+        seller.or(layers.providers.get(at).filter(|own| own.id == provider)).and_then(|p| p.model(id));
+    let target = target.ok_or_else(|| wrong("is not in the catalog"))?;
+    if target.model.same_as.is_some() {
+        return Err(wrong("has no prices of its own").hint("name the model that has them"));
+    }
+    model.prices.clone_from(&target.model.prices);
+    model.max_input_tokens = model.max_input_tokens.or(target.model.max_input_tokens);
+    model.max_output_tokens = model.max_output_tokens.or(target.model.max_output_tokens);
+    model.mode = model.mode.or(target.model.mode);
+    if model.minimum.is_empty() {
+        model.minimum.clone_from(&target.model.minimum);
+    }
+    Ok(Some(model))
+}
+
+fn index_aliases(names: &mut Names, provider: &Provider) -> std::result::Result<(), (usize, Problem)> {
+    let mut given: Vec<(&str, usize, &str)> = Vec::new();
+    for merged in provider.models.iter().filter(|merged| !merged.model.remove) {
+        let Some((place, _)) = names.entry_of(&merged.id.to_lowercase()) else { continue };
+        for (alias, layer) in &merged.aliases {
+            // An id is never another model's alias: a later file may list a model under what was an alias.
+            match names.entry_of(alias) {
+                Some((_, Via::Exact)) => continue,
+                Some((other, _)) if other == place => continue,
+                Some(_) => match given.iter().find(|(known, _, _)| known == alias) {
+                    Some((_, earlier, owner)) if earlier == layer => {
+                        let problem = Problem::new(format!("{alias:?} is an alias of {owner:?} too"));
+                        return Err((*layer, problem.at("aliases").at(&merged.id).at("models")));
+                    }
+                    Some((_, earlier, _)) if earlier > layer => continue,
+                    _ => {}
+                },
+                None => {}
+            }
+            names.insert(alias, place, Via::Alias);
+            given.retain(|(known, _, _)| known != alias);
+            given.push((alias, *layer, &merged.id));
+        }
+    }
+    Ok(())
+}
+
+fn index_patterns(names: &mut Names, provider: &Provider) -> std::result::Result<(), (usize, Problem)> {
+    for merged in provider.models.iter().filter(|merged| !merged.model.remove) {
+        let Some((place, _)) = names.entry_of(&merged.id.to_lowercase()) else { continue };
+        for pattern in &merged.model.patterns {
+            names.insert_pattern(pattern, place).map_err(|_| {
+                let problem =
+                    Problem::new(format!("{pattern:?} has the literal prefix of another model's pattern"))
+                        .hint("the longer literal prefix wins, so make one longer");
+                (merged.layer, problem.at("patterns").at(&merged.id).at("models"))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Twelve hex digits of a hash that is the same on every machine and in every version.
+fn version(files: &[Source]) -> Label {
+    const PRIME: u64 = 0x0000_0100_0000_01B3;
+    let mut hash: u64 = 0xCBF2_9CE4_8422_2325;
+    let mut eat = |word: u64| {
+        hash = (hash ^ word).wrapping_mul(PRIME);
+        hash ^= hash >> 32;
+    };
+    for file in files {
+        eat(u64::try_from(file.text.len()).unwrap_or(u64::MAX));
+        for chunk in file.text.as_bytes().chunks(8) {
+            let mut word = [0u8; 8];
+            for (slot, byte) in word.iter_mut().zip(chunk) {
+                *slot = *byte;
+            }
+            eat(u64::from_le_bytes(word));
+        }
+    }
+    format!("{:012x}", hash >> 16).into()
+}

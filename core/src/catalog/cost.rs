@@ -1,0 +1,174 @@
+//! What a call cost: quantity × rate × multipliers per bucket, rounded half-even once to 10⁻¹⁸ USD.
+
+use super::context::{PriceContext, Tier};
+use super::entry::{ModelEntry, Multiplier, Period};
+use super::rates::{Factor, Rate, Table};
+use crate::values::usage::Per;
+use crate::values::{AttoUsd, Bucket, Usage};
+use smallvec::SmallVec;
+
+/// An exact cost, line by line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// The sum of the lines; the largest amount there is if `overflow`.
+    pub total: AttoUsd,
+    /// One line per bucket that was used and priced, in the order of [`Bucket::ALL`].
+    pub lines: SmallVec<[Line; 6]>,
+    /// Buckets that were used and have no rate, not even by the fallback chain.
+    pub unpriced: SmallVec<[Bucket; 2]>,
+    /// The amount does not fit: a quantity or a rate that no real call has.
+    pub overflow: bool,
+}
+
+/// The cost of one bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What was used.
+    pub bucket: Bucket,
+    /// How much is billed: what was used, or the provider's minimum.
+    pub quantity: u64,
+    /// The price of [`Bucket::per`] units.
+    pub rate: Rate,
+    /// The product of the multipliers that apply.
+    pub factor: Factor,
+    /// The amount.
+    pub amount: AttoUsd,
+}
+
+/// Nothing, if the amount does not fit.
+const OVERFLOW: AttoUsd = AttoUsd(i128::MAX);
+
+impl ModelEntry {
+    /// The exact cost of `usage`. The tier of the context is the one that served the call; `auto` takes the
+    /// dearest listed one. A flat fee per request counts once when the usage does not say how often.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage, context: &PriceContext) -> Cost {
+        let Some(period) = self.period(context.at) else {
+            let unpriced = usage.iter().map(|(bucket, _)| bucket).collect();
+            return Cost { unpriced, ..Cost::default() };
+        };
+        match context.tier {
+            None | Some(Tier::Standard) => self.cost_in(period, usage, context, None),
+            Some(Tier::Auto) => self.cost_of_dearest(period, usage, context),
+            tier => self.cost_in(period, usage, context, tier),
+        }
+    }
+
+    fn cost_of_dearest(&self, period: &Period, usage: &Usage, context: &PriceContext) -> Cost {
+        let tiers =
+            [Tier::Flex, Tier::Priority, Tier::Ultrafast, Tier::Balanced, Tier::Scale, Tier::Reserved];
+        let standard = self.cost_in(period, usage, context, None);
+        tiers.into_iter().fold(standard, |dearest, tier| {
+            let cost = self.cost_in(period, usage, context, Some(tier));
+            if cost.total > dearest.total { cost } else { dearest }
+        })
+    }
+
+    fn cost_in(&self, period: &Period, usage: &Usage, context: &PriceContext, tier: Option<Tier>) -> Cost {
+        let table = period.sheet(context, tier).table(|| usage.total_input());
+        let mut active: SmallVec<[&Multiplier; 4]> = SmallVec::new();
+        for multiplier in self.multipliers(period) {
+            if multiplier.span.contains(context.at) && multiplier.when.holds(context, tier) {
+                active.push(multiplier);
+            }
+        }
+        let mut cost = Cost::default();
+        for (bucket, quantity) in usage.iter() {
+            self.add_line(&mut cost, table, &active, bucket, quantity);
+        }
+        if table.lists(Bucket::Request) && usage.get(Bucket::Request) == 0 && !usage.is_empty() {
+            self.add_line(&mut cost, table, &active, Bucket::Request, 1);
+        }
+        cost
+    }
+
+    #[inline]
+    fn add_line(&self, cost: &mut Cost, table: &Table, active: &[&Multiplier], bucket: Bucket, used: u64) {
+        let Some(keyed) = table.rate(bucket) else {
+            // A model without a fee per request has none; anything else without a rate is not free.
+            if bucket != Bucket::Request {
+                cost.unpriced.push(bucket);
+            }
+            return;
+        };
+        let least =
+            self.minimums.iter().find(|(minimum, _)| *minimum == bucket).map_or(0, |(_, least)| *least);
+        let quantity = used.max(least);
+        let factor = active
+            .iter()
+            .filter(|multiplier| multiplier.covers(keyed.key))
+            .try_fold(Factor::ONE, |product, multiplier| product.checked_mul(multiplier.factor));
+        let amount =
+            factor.and_then(|factor| amount(quantity, keyed.rate, factor, bucket.per(), Rounding::HalfEven));
+        let sum = amount.and_then(|amount| cost.total.checked_add(amount));
+        match sum {
+            Some(total) if !cost.overflow => cost.total = total,
+            _ => (cost.overflow, cost.total) = (true, OVERFLOW),
+        }
+        cost.lines.push(Line {
+            bucket,
+            quantity,
+            rate: keyed.rate,
+            factor: factor.unwrap_or(Factor::ONE),
+            amount: amount.unwrap_or(OVERFLOW),
+        });
+    }
+}
+
+/// How a line that is not a whole number of 10⁻¹⁸ USD is rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rounding {
+    /// A cost.
+    HalfEven,
+    /// A bound: up to a whole nano-USD, more than the rounding of all lines of a call together.
+    UpToNano,
+}
+
+/// `quantity × rate × factor`. `None`: it does not fit.
+#[inline]
+pub(super) fn amount(
+    quantity: u64,
+    rate: Rate,
+    factor: Factor,
+    per: Per,
+    rounding: Rounding,
+) -> Option<AttoUsd> {
+    // 10⁻¹² USD per `per` units = 10⁶ × 10⁻¹⁸ USD / `per`.
+    let (up, down): (i128, i128) = match per {
+        Per::Tokens | Per::Millions => (1, 1),
+        Per::Thousands => (1_000, 1),
+        Per::Ones => (1_000_000, 1),
+        Per::Billions => (1, 1_000),
+        Per::Hours => (5, 18),
+    };
+    let (factor_up, factor_down) = factor.ratio()?;
+    let exact = i128::from(quantity).checked_mul(rate.pico_usd())?;
+    let numerator = exact.checked_mul(up)?.checked_mul(factor_up)?;
+    let denominator = down.checked_mul(factor_down)?;
+    divide(numerator, denominator, rounding).map(AttoUsd)
+}
+
+/// Neither argument is negative.
+#[inline]
+fn divide(numerator: i128, denominator: i128, rounding: Rounding) -> Option<i128> {
+    if denominator == 1 {
+        return Some(numerator);
+    }
+    let (quotient, rest) = match (u64::try_from(numerator), u64::try_from(denominator)) {
+        // Usual, and several times faster than 128 bits.
+        (Ok(n), Ok(d)) => (i128::from(n.checked_div(d)?), i128::from(n.checked_rem(d)?)),
+        _ => (numerator.checked_div(denominator)?, numerator.checked_rem(denominator)?),
+    };
+    match rounding {
+        _ if rest == 0 => Some(quotient),
+        Rounding::HalfEven => {
+            let (above, below) = (rest, denominator.checked_sub(rest)?);
+            let up = above > below || (above == below && quotient & 1 == 1);
+            Some(if up { quotient.checked_add(1)? } else { quotient })
+        }
+        Rounding::UpToNano => {
+            let nano = 1_000_000_000;
+            quotient.checked_div(nano)?.checked_add(1)?.checked_mul(nano)
+        }
+    }
+}

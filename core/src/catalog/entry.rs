@@ -1,0 +1,345 @@
+//! One model's prices, compiled: periods, variants and multipliers in the order in which they are tried.
+
+use super::context::PriceContext;
+use super::layers::Problem;
+use super::rates::{Factor, RateSet, Sheet, quantity};
+use super::schema::{self, Mode};
+use super::when::When;
+use crate::codes::Code;
+use crate::error::{Error, Result};
+use crate::values::scope::Label;
+use crate::values::{Bucket, Timestamp};
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// A model with its prices and limits, ready to price calls. Immutable; shared by an `Arc`.
+#[derive(Clone, Debug)]
+pub struct ModelEntry {
+    provider: Label,
+    model: Label,
+    file: schema::Model,
+    /// Ascending by start.
+    pub(super) periods: Box<[Period]>,
+    pub(super) modifiers: Box<[Arc<SharedModifier>]>,
+    /// The least that a request is billed, by bucket.
+    pub(super) minimums: SmallVec<[(Bucket, u64); 1]>,
+}
+
+/// Prices of one stretch of time.
+#[derive(Clone, Debug)]
+pub(super) struct Period {
+    span: Span,
+    pub(super) base: Sheet,
+    /// Most specific first; of equal conditions, the one that starts last first. The first that holds wins.
+    pub(super) variants: Box<[RateVariant]>,
+    pub(super) multipliers: Box<[Multiplier]>,
+}
+
+/// `[from, to)`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct RateVariant {
+    pub(super) when: When,
+    pub(super) span: Span,
+    pub(super) sheet: Sheet,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Multiplier {
+    pub(super) when: When,
+    pub(super) span: Span,
+    pub(super) factor: Factor,
+    /// One bit per rate key that is left alone.
+    except: u64,
+}
+
+/// A provider's modifier, compiled once for all its models.
+#[derive(Debug)]
+pub(super) struct SharedModifier {
+    file: schema::Modifier,
+    pub(super) compiled: Multiplier,
+}
+
+impl Span {
+    fn new(from: Option<schema::Date>, to: Option<schema::Date>) -> Self {
+        let since_ever = Timestamp::from_nanos(i64::MIN);
+        Self { from: from.map_or(since_ever, |date| date.0), to: to.map_or(Timestamp::MAX, |date| date.0) }
+    }
+
+    #[inline]
+    pub(super) fn contains(&self, at: Timestamp) -> bool {
+        self.from <= at && at < self.to
+    }
+}
+
+impl Multiplier {
+    fn new(
+        when: &schema::When,
+        span: Span,
+        factor: Factor,
+        except: &[Bucket],
+    ) -> std::result::Result<Self, Problem> {
+        let except = except.iter().fold(0, |mask, key| mask | 1u64 << key.index());
+        Ok(Self { when: compile_when(when)?, span, factor, except })
+    }
+
+    /// Whether it applies to a rate of this key.
+    #[inline]
+    pub(super) fn covers(&self, key: Bucket) -> bool {
+        self.except & (1u64 << key.index()) == 0
+    }
+}
+
+impl SharedModifier {
+    pub(super) fn new(file: &schema::Modifier) -> std::result::Result<Self, Problem> {
+        let compiled = Multiplier::new(&file.when, Span::new(file.from, None), file.multiply, &file.except)?;
+        Ok(Self { file: file.clone(), compiled })
+    }
+}
+
+fn compile_when(when: &schema::When) -> std::result::Result<When, Problem> {
+    When::new(when).map_err(|(key, why)| Problem::new(why).at(key).at("when"))
+}
+
+impl ModelEntry {
+    /// Compiles a merged entry; `modifiers` are those of its provider that match it.
+    pub(super) fn compile(
+        provider: Label,
+        model: Label,
+        file: schema::Model,
+        modifiers: Box<[Arc<SharedModifier>]>,
+    ) -> std::result::Result<Self, Problem> {
+        let mut minimums = SmallVec::new();
+        for (key, text) in &file.minimum.0 {
+            let bucket = Bucket::from_key(key)
+                .ok_or_else(|| Problem::new(format!("`{key}` is not a rate key")).at("minimum"))?;
+            let least = quantity(bucket, text).ok_or_else(|| {
+                Problem::new(format!("{text:?} is not a quantity of `{key}`")).at(key).at("minimum")
+            })?;
+            minimums.push((bucket, least));
+        }
+        let mut periods = Vec::with_capacity(file.prices.len());
+        for (index, period) in file.prices.iter().enumerate() {
+            let next = file.prices.get(index + 1).and_then(|next| next.from);
+            let compiled = Period::compile(period, next, &modifiers);
+            periods.push(compiled.map_err(|problem| problem.at_index(index).at("prices"))?);
+        }
+        Ok(Self { provider, model, file, periods: periods.into(), modifiers, minimums })
+    }
+
+    /// The provider's name in the catalog.
+    #[must_use]
+    pub fn provider(&self) -> &Label {
+        &self.provider
+    }
+
+    /// The model's name in the catalog.
+    #[must_use]
+    pub fn model(&self) -> &Label {
+        &self.model
+    }
+
+    /// The context size, if listed.
+    #[must_use]
+    pub fn max_input_tokens(&self) -> Option<u64> {
+        self.file.max_input_tokens
+    }
+
+    /// The most that one choice can put out, if listed.
+    #[must_use]
+    pub fn max_output_tokens(&self) -> Option<u64> {
+        self.file.max_output_tokens
+    }
+
+    /// What the model is for.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.file.mode.unwrap_or_default()
+    }
+
+    /// When the provider retires it, if listed.
+    #[must_use]
+    pub fn deprecated(&self) -> Option<Timestamp> {
+        self.file.deprecated.map(|date| date.0)
+    }
+
+    /// Whether any price is listed for this instant.
+    #[must_use]
+    pub fn is_priced_at(&self, at: Timestamp) -> bool {
+        self.period(at).is_some()
+    }
+
+    /// The prices in force: the last period that has begun.
+    #[inline]
+    pub(super) fn period(&self, at: Timestamp) -> Option<&Period> {
+        let begun = self.periods.iter().rev().find(|period| period.span.from <= at);
+        begun.filter(|period| at < period.span.to)
+    }
+
+    /// The multipliers of the provider and of a period.
+    #[inline]
+    pub(super) fn multipliers<'a>(&'a self, period: &'a Period) -> impl Iterator<Item = &'a Multiplier> {
+        self.modifiers.iter().map(|shared| &shared.compiled).chain(period.multipliers.iter())
+    }
+
+    /// The entry as JSON: everything that pricing needs, so that another process prices alike.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let modifiers = self.modifiers.iter().map(|shared| &shared.file).collect();
+        let carried = Carried {
+            provider: self.provider.to_string(),
+            model: self.model.to_string(),
+            file: std::borrow::Cow::Borrowed(&self.file),
+            modifiers: Modifiers::Borrowed(modifiers),
+        };
+        serde_json::to_string(&carried).unwrap_or_default()
+    }
+
+    /// Reads what [`ModelEntry::to_json`] wrote.
+    ///
+    /// # Errors
+    /// `token_invalid`.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let damaged = |why: String| Error::new(Code::TokenInvalid, format!("not a price entry: {why}"));
+        let carried: Carried<'_> = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+        let modifiers = match carried.modifiers {
+            Modifiers::Owned(files) => {
+                files.iter().map(|file| SharedModifier::new(file).map(Arc::new)).collect()
+            }
+            Modifiers::Borrowed(_) => Ok(Box::default()),
+        };
+        let compiled = modifiers.and_then(|modifiers| {
+            let (provider, model) = (carried.provider.into(), carried.model.into());
+            Self::compile(provider, model, carried.file.into_owned(), modifiers)
+        });
+        compiled.map_err(|problem| damaged(problem.message))
+    }
+}
+
+/// A [`ModelEntry`] on its way to another process.
+#[derive(Serialize, Deserialize)]
+struct Carried<'a> {
+    provider: String,
+    model: String,
+    #[serde(flatten)]
+    file: std::borrow::Cow<'a, schema::Model>,
+    #[serde(default)]
+    modifiers: Modifiers<'a>,
+}
+
+/// Borrowed to write, owned when read.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Modifiers<'a> {
+    #[serde(skip_deserializing)]
+    Borrowed(Vec<&'a schema::Modifier>),
+    Owned(Vec<schema::Modifier>),
+}
+
+impl Default for Modifiers<'_> {
+    fn default() -> Self {
+        Self::Owned(Vec::new())
+    }
+}
+
+impl Period {
+    fn compile(
+        file: &schema::Period,
+        next: Option<schema::Date>,
+        modifiers: &[Arc<SharedModifier>],
+    ) -> std::result::Result<Self, Problem> {
+        if file.rates.is_empty() {
+            return Err(
+                Problem::new("has no rates").hint("a period needs `rates`; for a free model write \"0\"")
+            );
+        }
+        let (mut variants, mut multipliers) = (Vec::new(), Vec::new());
+        for (index, variant) in file.variants.iter().enumerate() {
+            let here = |problem: Problem| problem.at_index(index).at("variants");
+            if variant.rates.is_empty() && variant.over.is_empty() && variant.multiply.is_none() {
+                return Err(here(Problem::new("changes nothing").hint("add `rates` or `multiply`")));
+            }
+            let span = Span::new(variant.from, variant.to);
+            if let Some(factor) = variant.multiply {
+                let multiplier = Multiplier::new(&variant.when, span, factor, &variant.except);
+                multipliers.push(multiplier.map_err(here)?);
+            }
+            if !(variant.rates.is_empty() && variant.over.is_empty()) {
+                let when = compile_when(&variant.when).map_err(here)?;
+                variants.push((index, RateVariant { when, span, sheet: variant_sheet(file, variant) }));
+            }
+        }
+        check_ties(&variants)?;
+        check_scale(&multipliers, modifiers)?;
+        let mut variants: Vec<RateVariant> = variants.into_iter().map(|(_, variant)| variant).collect();
+        variants.sort_by(|a, b| {
+            b.when.specificity().cmp(&a.when.specificity()).then(b.span.from.cmp(&a.span.from))
+        });
+        Ok(Self {
+            span: Span::new(file.from, file.to.or(next)),
+            base: Sheet::new(&file.rates, &thresholds(&file.over)),
+            variants: variants.into(),
+            multipliers: multipliers.into(),
+        })
+    }
+
+    /// The rates for a context: those of the most specific variant that holds, else the base.
+    #[inline]
+    pub(super) fn sheet(&self, context: &PriceContext, tier: Option<super::Tier>) -> &Sheet {
+        let holds = |v: &&RateVariant| v.when.holds(context, tier) && v.span.contains(context.at);
+        self.variants.iter().find(holds).map_or(&self.base, |variant| &variant.sheet)
+    }
+}
+
+/// The base rates with what the variant names put over them. Length tiers: the variant's own, if it has any.
+fn variant_sheet(period: &schema::Period, variant: &schema::Variant) -> Sheet {
+    let mut rates = period.rates.clone();
+    rates.overlay(&variant.rates);
+    Sheet::new(&rates, &thresholds(if variant.over.is_empty() { &period.over } else { &variant.over }))
+}
+
+fn thresholds(over: &[schema::Over]) -> Vec<(u64, &RateSet)> {
+    over.iter().map(|tier| (tier.input_gt, &tier.rates)).collect()
+}
+
+/// Two rate variants with equally many conditions that one request can meet have no winner, unless a third has the
+/// conditions of both.
+fn check_ties(variants: &[(usize, RateVariant)]) -> std::result::Result<(), Problem> {
+    for (at, (index, one)) in variants.iter().enumerate() {
+        for (_, other) in variants.iter().skip(at + 1) {
+            let tie = one.when.specificity() == other.when.specificity()
+                && !one.when.same(&other.when)
+                && one.when.compatible(&other.when);
+            let settled = || variants.iter().any(|(_, third)| third.when.same(&one.when.union(&other.when)));
+            if tie && !settled() {
+                return Err(Problem::new(
+                    "one request can meet this variant and another with as many conditions",
+                )
+                .hint("add a variant with the conditions of both, or write one of them as `multiply`")
+                .at_index(*index)
+                .at("variants"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The product of all multipliers must stay exact.
+fn check_scale(own: &[Multiplier], shared: &[Arc<SharedModifier>]) -> std::result::Result<(), Problem> {
+    let all = own.iter().chain(shared.iter().map(|modifier| &modifier.compiled));
+    let scale: u32 = all.map(|multiplier| multiplier.factor.scale()).sum();
+    if scale > Factor::SCALE_MAX {
+        let message = format!(
+            "the multipliers together have {scale} decimals, at most {} are exact",
+            Factor::SCALE_MAX
+        );
+        return Err(Problem::new(message).at("variants"));
+    }
+    Ok(())
+}

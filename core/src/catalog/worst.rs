@@ -1,0 +1,172 @@
+//! What a call can cost at most, before it is made.
+
+use super::context::PriceContext;
+use super::cost::{Rounding, amount};
+use super::entry::{ModelEntry, Multiplier, Period};
+use super::rates::{Factor, Keyed, Sheet, Table};
+use super::when::Holds;
+use crate::values::{AttoUsd, Bucket, Usage};
+use smallvec::SmallVec;
+
+/// A call can be billed for something that has no price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unpriced {
+    /// What has no rate.
+    pub bucket: Bucket,
+}
+
+impl std::fmt::Display for Unpriced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no rate for `{}`", self.bucket.key())
+    }
+}
+
+/// What an input token can turn out to be, whatever the request says.
+const INPUT: &[Bucket] = &[Bucket::Input, Bucket::InputTool, Bucket::CacheRead];
+/// What it can be if the request may write to a cache.
+const CACHE_WRITE: &[Bucket] = &[
+    Bucket::CacheWrite,
+    Bucket::CacheWrite5m,
+    Bucket::CacheWrite30m,
+    Bucket::CacheWrite1h,
+    Bucket::CacheWrite12h,
+];
+/// What it can be if the request carries media.
+const MEDIA: &[Bucket] = &[
+    Bucket::InputAudio,
+    Bucket::InputImage,
+    Bucket::InputVideo,
+    Bucket::CacheReadAudio,
+    Bucket::CacheReadImage,
+    Bucket::CacheReadVideo,
+    Bucket::CacheWriteAudio,
+];
+/// What an output token can turn out to be.
+const OUTPUT: &[Bucket] = &[
+    Bucket::Output,
+    Bucket::OutputReasoning,
+    Bucket::OutputCitation,
+    Bucket::OutputAudio,
+    Bucket::OutputImage,
+    Bucket::OutputVideo,
+];
+
+impl ModelEntry {
+    /// The most that a call with at most these tokens can cost: each token at the dearest rate it can reach
+    /// (cache writes, reasoning, longer input, service tier `auto`, time of day within the next hour), times the
+    /// multipliers. `extra` is what the request declares besides: server-side tools, or tokens of a known kind.
+    /// An amount that does not fit is the largest there is, which no budget admits.
+    ///
+    /// # Errors
+    /// [`Unpriced`], if a reachable table has no rate for something with a quantity.
+    pub fn worst_case(
+        &self,
+        input_tokens: u64,
+        output_tokens: u64,
+        extra: &Usage,
+        context: &PriceContext,
+    ) -> Result<AttoUsd, Unpriced> {
+        let period = self.period(context.at).ok_or(Unpriced { bucket: Bucket::Input })?;
+        let bound = Bound::new(self, period, input_tokens.saturating_add(extra.total_input()), context);
+        let mut input: SmallVec<[Bucket; 16]> = SmallVec::from_slice(INPUT);
+        if context.writes_cache != Some(false) {
+            input.extend_from_slice(CACHE_WRITE);
+        }
+        if context.media {
+            input.extend_from_slice(MEDIA);
+        }
+        let mut total = bound.cost(input_tokens, &input)?.saturating_sum(bound.cost(output_tokens, OUTPUT)?);
+        for (bucket, used) in extra.iter().filter(|(bucket, _)| *bucket != Bucket::Request) {
+            let least = self.minimums.iter().find(|(minimum, _)| *minimum == bucket).map_or(0, |(_, n)| *n);
+            total = total.saturating_sum(bound.cost(used.max(least), &[bucket])?);
+        }
+        // Whoever lists a fee per request bills it at least once.
+        if bound.tables.iter().any(|table| table.lists(Bucket::Request)) {
+            let times = extra.get(Bucket::Request).max(1);
+            total = total.saturating_sum(bound.request_fee(times));
+        }
+        Ok(total)
+    }
+}
+
+/// The tables and multipliers that a call can reach.
+struct Bound<'a> {
+    tables: SmallVec<[&'a Table; 8]>,
+    multipliers: SmallVec<[&'a Multiplier; 4]>,
+}
+
+impl<'a> Bound<'a> {
+    fn new(entry: &'a ModelEntry, period: &'a Period, total_input: u64, context: &PriceContext) -> Self {
+        let mut tables = SmallVec::new();
+        for sheet in reachable_sheets(period, context) {
+            tables.extend(sheet.reachable(total_input));
+        }
+        let applies = |multiplier: &&Multiplier| {
+            multiplier.span.contains(context.at)
+                && match multiplier.when.reachable(context) {
+                    Holds::Yes => true,
+                    Holds::Maybe => multiplier.factor.is_above_one(),
+                    Holds::No => false,
+                }
+        };
+        Self { tables, multipliers: entry.multipliers(period).filter(applies).collect() }
+    }
+
+    /// The most that `quantity` can cost, each unit being one of `buckets`.
+    fn cost(&self, quantity: u64, buckets: &[Bucket]) -> Result<AttoUsd, Unpriced> {
+        if quantity == 0 {
+            return Ok(AttoUsd::ZERO);
+        }
+        let mut most = AttoUsd::ZERO;
+        for table in &self.tables {
+            for (nth, bucket) in buckets.iter().enumerate() {
+                match table.rate(*bucket) {
+                    Some(keyed) => most = most.max(self.amount(quantity, keyed, *bucket)),
+                    // The first is what a token is unless something makes it more.
+                    None if nth == 0 => return Err(Unpriced { bucket: *bucket }),
+                    None => {}
+                }
+            }
+        }
+        Ok(most)
+    }
+
+    fn request_fee(&self, times: u64) -> AttoUsd {
+        let fees = self.tables.iter().filter_map(|table| table.rate(Bucket::Request));
+        fees.map(|keyed| self.amount(times, keyed, Bucket::Request)).max().unwrap_or_default()
+    }
+
+    fn amount(&self, quantity: u64, keyed: Keyed, bucket: Bucket) -> AttoUsd {
+        let covering = self.multipliers.iter().filter(|multiplier| multiplier.covers(keyed.key));
+        let factor = covering.copied().try_fold(Factor::ONE, |product, m| product.checked_mul(m.factor));
+        let amount = factor.and_then(|f| amount(quantity, keyed.rate, f, bucket.per(), Rounding::UpToNano));
+        amount.unwrap_or(AttoUsd(i128::MAX))
+    }
+}
+
+/// Every set of rates that can price the call: variants that may hold, up to the first that surely does.
+fn reachable_sheets<'a>(period: &'a Period, context: &PriceContext) -> SmallVec<[&'a Sheet; 4]> {
+    let mut sheets = SmallVec::new();
+    for variant in period.variants.iter().filter(|variant| variant.span.contains(context.at)) {
+        match variant.when.reachable(context) {
+            Holds::No => {}
+            Holds::Maybe => sheets.push(&variant.sheet),
+            Holds::Yes => {
+                sheets.push(&variant.sheet);
+                return sheets;
+            }
+        }
+    }
+    sheets.push(&period.base);
+    sheets
+}
+
+trait SaturatingSum {
+    fn saturating_sum(self, other: Self) -> Self;
+}
+
+impl SaturatingSum for AttoUsd {
+    fn saturating_sum(self, other: Self) -> Self {
+        AttoUsd(self.0.saturating_add(other.0))
+    }
+}
