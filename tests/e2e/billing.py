@@ -138,6 +138,7 @@ class Entry:
     tokens: Tokens = field(default_factory=Tokens)
     cost: Fraction = Fraction(0)
     user_agent: str = ""
+    reply_id: str = ""
 
     def to_json(self) -> Json:
         values = {name: getattr(self, name) for name in self.__slots__ if name not in ("tokens", "cost")}

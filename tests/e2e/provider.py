@@ -168,6 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply is not None:
             return self._refuse(entry, reply)
         turn = answer(request, directive, seq=entry.seq, created=int(time.time()), served_as=model.served_as)
+        entry.reply_id = api.reply_id(turn)
         model.bill(turn.tokens)  # a rate that is missing shows before the first byte is out
         if request.stream:
             self._stream(entry, model, turn, request, api, fault, directive)

@@ -1,6 +1,6 @@
 """The wire formats of the local provider, one file per API, byte for byte as the real ones send them.
 
-Each file has `read` (body -> Request), `plain` (Turn -> JSON body) and `frames` (Turn -> stream of Frames).
+Each file has `read` (body -> Request), `reply_id`, `plain` (Turn -> JSON body) and `frames` (Turn -> Frames).
 """
 
 from __future__ import annotations

@@ -37,6 +37,11 @@ def read(body: dict[str, Any], *, counting: bool = False) -> Request:
     return request
 
 
+def reply_id(turn: Turn) -> str:
+    """The id of the message."""
+    return f"msg_01{turn.token('message', 22)}"
+
+
 def plain(turn: Turn, request: Request) -> dict[str, Any]:
     """One whole message."""
     blocks = [block for block, _ in _blocks(turn)]
@@ -134,7 +139,7 @@ def _opened(block: dict[str, Any]) -> dict[str, Any]:
 def _message(turn: Turn, content: list[dict[str, Any]], stop: str | None) -> dict[str, Any]:
     return {
         "model": turn.served_as,
-        "id": f"msg_01{turn.token('message', 22)}",
+        "id": reply_id(turn),
         "type": "message",
         "role": "assistant",
         "content": content,

@@ -38,6 +38,11 @@ def read(body: dict[str, Any]) -> Request:
     return request
 
 
+def reply_id(turn: Turn) -> str:
+    """The id that the reply and every chunk of it carry."""
+    return f"chatcmpl-{turn.token('chat', 29)}"
+
+
 def plain(turn: Turn, request: Request) -> dict[str, Any]:
     """One whole reply."""
     message: dict[str, Any] = {"role": "assistant", "content": turn.text, "refusal": None, "annotations": []}
@@ -51,7 +56,7 @@ def plain(turn: Turn, request: Request) -> dict[str, Any]:
             }
         ]
     reply: dict[str, Any] = {
-        "id": f"chatcmpl-{turn.token('chat', 29)}",
+        "id": reply_id(turn),
         "object": "chat.completion",
         "created": turn.created,
         "model": turn.served_as,
@@ -128,7 +133,7 @@ def _chunk(
     final_usage: dict[str, Any] | None = None,
 ) -> Frame:
     chunk: dict[str, Any] = {
-        "id": f"chatcmpl-{turn.token('chat', 29)}",
+        "id": reply_id(turn),
         "object": "chat.completion.chunk",
         "created": turn.created,
         "model": turn.served_as,

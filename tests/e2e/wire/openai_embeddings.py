@@ -22,6 +22,11 @@ def read(body: dict[str, Any]) -> Request:
     return request
 
 
+def reply_id(turn: Turn) -> str:
+    """Embeddings have no id."""
+    return ""
+
+
 def plain(turn: Turn, request: Request) -> dict[str, Any]:
     """One vector per input, as floats or, where the SDK asks for it, as base64 of little-endian float32."""
     size = optional_count(request.body, "dimensions") or DIMENSIONS

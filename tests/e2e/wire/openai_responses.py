@@ -29,6 +29,11 @@ def read(body: dict[str, Any]) -> Request:
     return request
 
 
+def reply_id(turn: Turn) -> str:
+    """The id of the response object."""
+    return f"resp_{turn.token('response', 48)}"
+
+
 def plain(turn: Turn, request: Request) -> dict[str, Any]:
     """One whole response object."""
     status = "incomplete" if turn.stop == "length" else "completed"
@@ -131,7 +136,7 @@ def _response(turn: Turn, request: Request, status: str, output: list[dict[str, 
     over = status != "in_progress"
     reason = {"reason": "max_output_tokens"} if status == "incomplete" else None
     return {
-        "id": f"resp_{turn.token('response', 48)}",
+        "id": reply_id(turn),
         "object": "response",
         "created_at": turn.created,
         "status": status,
