@@ -1,1 +1,226 @@
-//! (to be written)
+//! What a request to a provider says: which endpoint it is, and how much it can cost at most. The wrappers of each
+//! language pass the path and the JSON body; what follows from them is decided here.
+
+mod anthropic;
+mod chat;
+mod endpoint;
+mod fields;
+mod fingerprint;
+mod gemini;
+mod legacy;
+mod responses;
+mod size;
+mod tools;
+
+pub use crate::telemetry::{Operation, RequestParams};
+pub use endpoint::{Endpoint, endpoint, model_of_path, path_streams};
+pub use size::FRAME_TOKENS;
+
+use crate::codes::Code;
+use crate::error::{Error, Result};
+use crate::values::scope::Label;
+use crate::values::{Bucket, Usage};
+use serde_json::Value;
+use smallvec::SmallVec;
+
+/// How deep a body may be nested.
+pub const DEPTH_MAX: usize = 128;
+/// Most choices of one request.
+pub const CHOICES_MAX: u64 = 1 << 16;
+/// How often a server-side tool is used at most where the request does not say.
+pub const TOOL_USES_UNSTATED: u64 = 10;
+
+/// An API whose requests and replies are understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Api {
+    /// OpenAI Chat Completions and compatible servers.
+    OpenAiChat,
+    /// OpenAI Responses.
+    OpenAiResponses,
+    /// OpenAI's older text completions.
+    OpenAiCompletions,
+    /// OpenAI embeddings.
+    OpenAiEmbeddings,
+    /// Anthropic Messages.
+    AnthropicMessages,
+    /// Gemini and Vertex `generateContent` and `streamGenerateContent`.
+    GeminiGenerate,
+}
+
+impl Api {
+    /// Every API.
+    pub const ALL: [Api; 6] = [
+        Api::OpenAiChat,
+        Api::OpenAiResponses,
+        Api::OpenAiCompletions,
+        Api::OpenAiEmbeddings,
+        Api::AnthropicMessages,
+        Api::GeminiGenerate,
+    ];
+
+    /// The name that crosses language borders.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Api::OpenAiChat => "openai_chat",
+            Api::OpenAiResponses => "openai_responses",
+            Api::OpenAiCompletions => "openai_completions",
+            Api::OpenAiEmbeddings => "openai_embeddings",
+            Api::AnthropicMessages => "anthropic_messages",
+            Api::GeminiGenerate => "gemini_generate",
+        }
+    }
+
+    /// The API of a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|api| api.as_str() == name)
+    }
+
+    /// What telemetry calls it.
+    #[must_use]
+    pub const fn operation(self) -> Operation {
+        match self {
+            Api::OpenAiChat | Api::OpenAiResponses | Api::AnthropicMessages => Operation::Chat,
+            Api::OpenAiCompletions => Operation::TextCompletion,
+            Api::OpenAiEmbeddings => Operation::Embeddings,
+            Api::GeminiGenerate => Operation::GenerateContent,
+        }
+    }
+}
+
+/// How many input tokens a request has at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputSize {
+    /// This many: the bytes of all text and [`FRAME_TOKENS`] per message and tool.
+    Bound(u64),
+    /// The request does not tell: as many as fit in the model's context.
+    Context,
+}
+
+/// A request, as far as money and telemetry are concerned.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The API.
+    pub api: Api,
+    /// What telemetry calls it.
+    pub operation: Operation,
+    /// The model that is asked for.
+    pub model: Option<Label>,
+    /// Input tokens at most.
+    pub input_tokens: InputSize,
+    /// Output tokens of one choice at most, reasoning included, as stated; `None`: the model's maximum.
+    pub max_output_tokens: Option<u64>,
+    /// How many choices are generated; each has its own maximum.
+    pub choices: u64,
+    /// Kinds of tokens besides text that can be billed: media in the input, media asked for as output.
+    pub media: SmallVec<[Bucket; 2]>,
+    /// Server-side tools: how often each can be used.
+    pub server_tools: Usage,
+    /// Other models that can be billed for this request.
+    pub other_models: SmallVec<[OtherModel; 1]>,
+    /// The reply is a stream.
+    pub stream: bool,
+    /// What the caller decided about usage in a stream (`stream_options.include_usage`); `None`: nothing.
+    pub include_usage: Option<bool>,
+    /// The response is made in the background and fetched later.
+    pub background: bool,
+    /// The service tier, in the catalog's words; `auto` when the caller leaves it to the provider.
+    pub tier: Option<Label>,
+    /// The speed mode: `fast`, or `None` for standard.
+    pub speed: Option<Label>,
+    /// The data-residency zone that is asked for.
+    pub geo: Option<Label>,
+    /// What telemetry shows.
+    pub params: RequestParams,
+    /// A hash of the whole body, the same in every process: two identical requests have the same.
+    pub fingerprint: u64,
+}
+
+/// Another model that a request can be billed for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherModel {
+    /// Its name, or a word that no catalog knows where the request does not name it (then it has no price).
+    pub model: Label,
+    /// Its output tokens at most, per use.
+    pub max_output_tokens: Option<u64>,
+    /// How often it can be used.
+    pub uses: u64,
+    /// It serves instead of the model (a fallback), or besides it (an advisor, an image tool).
+    pub instead: bool,
+}
+
+/// Reads a request's body.
+///
+/// # Errors
+/// `argument_invalid` if it is not an object, is nested deeper than 128 levels, or if a limit is not a number.
+pub fn read(api: Api, body: &Value) -> Result<Request> {
+    read_at(api, "", body)
+}
+
+/// Reads a request's body; what the path says (Gemini's model and stream, Azure's deployment) fills in what the body
+/// does not.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_at(api: Api, path: &str, body: &Value) -> Result<Request> {
+    let Some(map) = body.as_object() else {
+        return Err(Error::new(Code::ArgumentInvalid, "a request's body must be an object"));
+    };
+    let mut request = Request::new(api, fingerprint::fingerprint(body)?);
+    request.stream = path_streams(path) || fields::flag(map, "stream");
+    request.model = fields::label(map, &["model"]).or_else(|| model_of_path(path).map(Label::from));
+    match api {
+        Api::OpenAiChat => chat::read(map, &mut request)?,
+        Api::OpenAiResponses => responses::read(map, &mut request)?,
+        Api::OpenAiCompletions => legacy::completions(map, &mut request)?,
+        Api::OpenAiEmbeddings => legacy::embeddings(map, &mut request)?,
+        Api::AnthropicMessages => anthropic::read(map, &mut request)?,
+        Api::GeminiGenerate => gemini::read(map, &mut request)?,
+    }
+    // Embeddings have none to show.
+    let shown = request.max_output_tokens.filter(|tokens| *tokens > 0);
+    request.params.max_tokens = request.params.max_tokens.or(shown);
+    request.params.choices = Some(request.choices).filter(|choices| *choices != 1);
+    Ok(request)
+}
+
+impl Request {
+    fn new(api: Api, fingerprint: u64) -> Self {
+        Self {
+            api,
+            operation: api.operation(),
+            model: None,
+            input_tokens: InputSize::Context,
+            max_output_tokens: None,
+            choices: 1,
+            media: SmallVec::new(),
+            server_tools: Usage::new(),
+            other_models: SmallVec::new(),
+            stream: false,
+            include_usage: None,
+            background: false,
+            tier: None,
+            speed: None,
+            geo: None,
+            params: RequestParams::default(),
+            fingerprint,
+        }
+    }
+
+    /// Output tokens of all choices at most, if a maximum is stated.
+    #[must_use]
+    pub fn max_output_total(&self) -> Option<u64> {
+        self.max_output_tokens.map(|tokens| tokens.saturating_mul(self.choices))
+    }
+
+    fn reaches(&mut self, bucket: Bucket) {
+        if !self.media.contains(&bucket) {
+            self.media.push(bucket);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

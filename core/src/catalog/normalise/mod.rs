@@ -14,6 +14,7 @@ mod openai;
 mod reply;
 mod tokens;
 
+pub(crate) use reply::tier;
 pub use reply::{Anomaly, Part, Reply, Rule};
 
 use crate::codes::Code;
