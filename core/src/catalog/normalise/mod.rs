@@ -12,10 +12,12 @@ mod gemini;
 mod number;
 mod openai;
 mod reply;
+mod stream;
 mod tokens;
 
 pub(crate) use reply::tier;
 pub use reply::{Anomaly, Part, Reply, Rule};
+pub use stream::{Chunk, StreamReader, usage_only_chunk};
 
 use crate::codes::Code;
 use crate::error::{Error, Result};

@@ -1,0 +1,205 @@
+//! A stream, folded into the reply that it would have been.
+//!
+//! Usage in a stream is cumulative: the last value counts and nothing is ever added up. What arrives before the end
+//! is a floor; only the terminal figure is final. A reader keeps no text, only how much of it there was.
+
+mod events;
+
+use super::reply::{Anomaly, Reply};
+use super::{anthropic, gemini, openai};
+use crate::requests::Api;
+use crate::values::scope::{LABEL_BYTES_MAX, Label};
+use crate::values::{Bucket, Usage};
+use serde_json::{Map, Value};
+use smallvec::SmallVec;
+
+/// Most choices whose ends are followed.
+const CHOICES_MAX: usize = 128;
+
+/// What one event of a stream was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chunk {
+    /// It carries output: text, reasoning, tool arguments, sound.
+    pub output: bool,
+    /// It is the first that does.
+    pub first_output: bool,
+    /// It carries only usage, because `stream_options.include_usage` asked for it: hide it from a caller who did not.
+    pub usage_only: bool,
+}
+
+/// Follows one stream.
+#[derive(Clone, Debug)]
+pub struct StreamReader {
+    api: Api,
+    provider: Option<Label>,
+    /// The fields of the reply so far, without its content.
+    whole: Map<String, Value>,
+    /// The choices so far, without their content.
+    choices: SmallVec<[Choice; 1]>,
+    /// The reply of a Responses stream, which its last event carries whole.
+    last: Option<Box<Reply>>,
+    anomalies: Vec<Anomaly>,
+    complete: bool,
+    finished: bool,
+    output_chunks: u64,
+    output_bytes: u64,
+}
+
+/// One choice of a stream.
+#[derive(Clone, Debug, Default)]
+struct Choice {
+    started: bool,
+    /// Why it ended.
+    reason: Option<Value>,
+    /// What it was grounded on (Gemini).
+    grounding: Option<Value>,
+}
+
+/// Whether a chunk of OpenAI chat or completions carries nothing but usage.
+#[must_use]
+pub fn usage_only_chunk(event: &Value) -> bool {
+    event.get("usage").is_some_and(Value::is_object)
+        && event.get("choices").and_then(Value::as_array).is_some_and(Vec::is_empty)
+}
+
+impl StreamReader {
+    /// A reader for one stream of `api`, served by `provider` (a catalog id).
+    #[must_use]
+    pub fn new(api: Api, provider: Option<&str>) -> Self {
+        Self {
+            api,
+            provider: provider.map(Label::from),
+            whole: Map::new(),
+            choices: SmallVec::new(),
+            last: None,
+            anomalies: Vec::new(),
+            complete: false,
+            finished: false,
+            output_chunks: 0,
+            output_bytes: 0,
+        }
+    }
+
+    /// Takes the next event, as JSON. What it does not know it ignores.
+    pub fn feed(&mut self, event: &Value) -> Chunk {
+        let Some(map) = event.as_object() else { return Chunk::default() };
+        let before = self.output_chunks;
+        match self.api {
+            Api::OpenAiResponses => self.responses(map),
+            Api::AnthropicMessages => self.anthropic(map),
+            Api::GeminiGenerate => self.gemini(map),
+            Api::OpenAiChat | Api::OpenAiCompletions | Api::OpenAiEmbeddings => self.chat(map),
+        }
+        let output = self.output_chunks > before;
+        Chunk { output, first_output: output && before == 0, usage_only: usage_only_chunk(event) }
+    }
+
+    /// The terminal usage has arrived.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The model has ended every choice, whether or not usage came with it.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Some output has arrived.
+    #[must_use]
+    pub const fn saw_output(&self) -> bool {
+        self.output_chunks > 0
+    }
+
+    /// Output tokens that were generated at least, told from what arrived: one per chunk, and one per four bytes.
+    #[must_use]
+    pub fn output_tokens_floor(&self) -> u64 {
+        self.output_chunks.max(self.output_bytes.div_ceil(4))
+    }
+
+    /// What was used at least if the stream ends here: what the provider reported so far, with no less output than
+    /// arrived. `input_tokens` stands in for an input that was not reported.
+    #[must_use]
+    pub fn floor(&self, input_tokens: u64) -> Usage {
+        let mut usage = self.reply().usage.unwrap_or_default();
+        if usage.total_input() == 0 {
+            usage.set(Bucket::Input, input_tokens);
+        }
+        usage.add(Bucket::Output, self.output_tokens_floor().saturating_sub(usage.total_output()));
+        usage
+    }
+
+    /// The reply. Its usage is final if [`StreamReader::is_complete`], else what was reported so far.
+    #[must_use]
+    pub fn reply(&self) -> Reply {
+        let mut reply = match (&self.last, self.api) {
+            (Some(last), _) => Reply::clone(last),
+            (None, Api::AnthropicMessages) => anthropic::reply(&self.whole),
+            (None, Api::GeminiGenerate) => gemini::reply(&self.with_choices("candidates", "finishReason")),
+            (None, _) => {
+                openai::reply(self.provider.as_deref(), &self.with_choices("choices", "finish_reason"))
+            }
+        };
+        reply.anomalies.extend_from_slice(&self.anomalies);
+        reply
+    }
+
+    fn with_choices(&self, list: &str, reason: &str) -> Map<String, Value> {
+        let choice = |choice: &Choice| {
+            let mut map = Map::new();
+            map.extend(choice.reason.clone().map(|value| (reason.to_owned(), value)));
+            map.extend(choice.grounding.clone().map(|value| ("groundingMetadata".to_owned(), value)));
+            Value::Object(map)
+        };
+        let mut whole = self.whole.clone();
+        whole.insert(list.to_owned(), self.choices.iter().map(choice).collect());
+        whole
+    }
+
+    /// Some output of `bytes` bytes; sound has none that can be counted.
+    fn output(&mut self, bytes: usize) {
+        self.output_chunks = self.output_chunks.saturating_add(1);
+        self.output_bytes = self.output_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// Keeps the first value of each field that names the reply.
+    fn keep(&mut self, event: &Map<String, Value>, names: &[&str]) {
+        for name in names {
+            if !self.whole.contains_key(*name)
+                && let Some(Value::String(text)) = event.get(*name)
+                && !text.is_empty()
+                && text.len() <= LABEL_BYTES_MAX
+            {
+                self.whole.insert((*name).to_owned(), text.clone().into());
+            }
+        }
+    }
+
+    /// A choice by its index; none beyond [`CHOICES_MAX`].
+    fn choice(&mut self, index: usize) -> Option<&mut Choice> {
+        if index >= CHOICES_MAX {
+            return None;
+        }
+        if index >= self.choices.len() {
+            self.choices.resize_with(index.saturating_add(1), Choice::default);
+        }
+        let choice = self.choices.get_mut(index)?;
+        choice.started = true;
+        Some(choice)
+    }
+
+    /// Ends a choice if `reason` is one. The stream is finished when every choice that began has ended.
+    fn end_choice(&mut self, index: usize, reason: Option<&Value>) {
+        let reason = reason.filter(|reason| reason.is_string()).cloned();
+        if let Some(choice) = self.choice(index)
+            && reason.is_some()
+        {
+            choice.reason = reason;
+            self.finished = self.choices.iter().all(|choice| choice.reason.is_some() || !choice.started);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
