@@ -37,7 +37,8 @@ impl Tier {
         let word = text.trim().to_ascii_lowercase();
         match word.as_str() {
             "default" | "standard" | "standard_only" | "on_demand" | "on-demand" => Self::Standard,
-            "on_demand_priority" => Self::Priority,
+            // OpenAI documents `fast` as the newer word for priority, at the same rates.
+            "fast" | "on_demand_priority" => Self::Priority,
             "on_demand_flex" | "on_demand_offpeak" => Self::Flex,
             "provisioned_throughput" => Self::Provisioned,
             other => Self::from_schema(other).unwrap_or(Self::Auto),

@@ -295,9 +295,39 @@ fn broken_files_say_what_is_wrong() {
     }
 }
 
+/// What is shipped compiles, and a few prices of it as the providers' pages show them.
 #[test]
-fn the_built_in_catalog_compiles() {
-    let catalog = Catalog::build(&[]).unwrap();
-    assert_eq!(catalog.len(), Catalog::builtin().len());
-    assert_eq!(catalog.version().len(), 12);
+fn the_built_in_catalog() {
+    let catalog = Catalog::builtin();
+    assert!(catalog.len() > 80 && catalog.version().len() == 12);
+    assert_eq!(Catalog::build(&[]).unwrap().version(), catalog.version());
+    let mega = usage(&[(Bucket::Input, 200_000), (Bucket::CacheRead, 100_000), (Bucket::Output, 1_000)]);
+    let price =
+        |provider: &str, model: &str, context: &PriceContext| match catalog.resolve(Some(provider), model) {
+            Resolution::Found { entry, .. } => entry.cost(&mega, context).total.to_string(),
+            other => panic!("{provider} {model}: {other:?}"),
+        };
+    let today = at("2026-11-20");
+    let batch = PriceContext { tier: Some(Tier::Batch), ..today.clone() };
+    let us = PriceContext { geo: Some("us".into()), ..today.clone() };
+    for (provider, model, context, total) in [
+        ("anthropic", "claude-sonnet-4-6", &today, "0.645"),
+        ("anthropic", "claude-sonnet-4-6", &at("2026-01-01"), "1.2825"),
+        ("anthropic", "claude-sonnet-4-6", &us, "0.7095"),
+        ("anthropic", "claude-sonnet-4-5-20250929", &us, "0.645"),
+        ("anthropic", "claude-haiku-5-5", &today, "0.1075"),
+        ("openai", "gpt-6-astra", &batch, "2.1375"),
+        ("openai", "gpt-4o-2024-08-06", &batch, "0.38"),
+        ("openai", "o4-mini-2025-04-16", &today, "0.2519"),
+        ("google", "gemini-3.8-flash", &today, "0.16125"),
+        ("google", "models/gemini-flash-latest", &at("2027-01-01"), "0.3225"),
+        ("google", "gemini-3.8-flash-cyber", &today, "0.3225"),
+    ] {
+        assert_eq!(price(provider, model, context), total, "{model} {context:?}");
+    }
+    for (provider, model) in
+        [("openai", "gpt-5.4-turbo"), ("google", "gemini-3.8"), ("anthropic", "claude_4_5_haiku")]
+    {
+        assert!(matches!(catalog.resolve(Some(provider), model), Resolution::Unknown), "{model}");
+    }
 }

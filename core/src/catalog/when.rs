@@ -188,6 +188,7 @@ impl Condition {
         match self {
             Self::Thinking(_) if context.thinking.is_none() => Holds::Maybe,
             Self::Text(Dim::SearchContext, _) if context.search_context.is_none() => Holds::Maybe,
+            Self::Text(Dim::SearchType, _) if context.search_type.is_none() => Holds::Maybe,
             Self::Time(time) => time.within(context.at),
             _ => Holds::from(self.holds(context)),
         }
