@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import settle
@@ -11,7 +12,7 @@ from accounts import Fact
 from amounts import Denial, Fault, posted, shown, usd_exact
 from policy import limits_of, matches, read, same_unit
 from prices import Catalog, checked_usage
-from reserve import Plan, day, legs_of, plan, plan_tool, verdict
+from reserve import Plan, day, failing, legs_of, plan, plan_tool, verdict, would_deny
 from runs import ACCOUNTS, Run, remember, tightened
 from state import Hold, State, scope_of
 from windows import instant
@@ -34,6 +35,7 @@ class Oracle:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        self.clock = state.now
         self.names: dict[str, Hold] = {}
         self.detached: set[str] = set()
         self.spent_handles: set[str] = set()
@@ -45,6 +47,9 @@ class Oracle:
         try:
             if self.state.closed and step["do"] not in ("advance", "set_time"):
                 raise Fault("closed")
+            if step["do"] not in ("advance", "set_time"):
+                # The ledger's time never runs backwards: a closed window stays closed.
+                self.state.now = max(self.state.now, self.clock)
             return getattr(self, "do_" + step["do"])(step, step.get("with", {}))
         except Fault as fault:
             return {"error": {"code": fault.code, "field": fault.place}}
@@ -54,11 +59,11 @@ class Oracle:
     # -- time and rules
 
     def do_advance(self, step: Any, _: Any) -> Any:
-        self.state.now += timedelta(milliseconds=step["ms"])
+        self.clock += timedelta(milliseconds=step["ms"])
         return {"ok": True}
 
     def do_set_time(self, step: Any, _: Any) -> Any:
-        self.state.now = instant(step["to"])
+        self.clock = instant(step["to"])
         return {"ok": True}
 
     def do_reload(self, _: Any, with_: Any) -> Any:
@@ -113,8 +118,9 @@ class Oracle:
             self.names[step.get("as", "")] = known
             return known.answer | {"flags": ["repeated"]}
         if state.policy.mode == "off":
-            self._hold(step, content, Plan({}, (), 0, (0, 0), None, None, None), None)
+            self._hold(step, content, Plan({}), None)
             return {"held_nano_usd": 0, "flags": []}
+        settle.expire(state)
         made: Plan = planner(state, with_, run)
         denial = verdict(state, made)
         if denial and state.policy.mode == "enforce":
@@ -128,6 +134,9 @@ class Oracle:
 
     def _hold(self, step: Any, content: Any, made: Plan, denial: Denial | None) -> Hold:
         state = self.state
+        would = would_deny(state, made, denial)
+        failures = [state.failure(leg, made.scope) for leg in failing(state, made)]
+        answer = {"held_nano_usd": made.nano_usd, "would_deny": would, "failures": failures, "flags": []}
         hold = Hold(
             number=len(state.holds) + 1,
             content=content,
@@ -137,12 +146,10 @@ class Oracle:
             entry=made.entry,
             scope=made.scope,
             at=state.now,
-            deadline=state.now + timedelta(milliseconds=state.policy.hold_ttl_ms),
-            answer={
-                "held_nano_usd": made.nano_usd,
-                "flags": [],
-                "would_deny": denial.answer() if denial else None,
-            },
+            deadline=state.now + timedelta(milliseconds=state.policy.max_call_ms),
+            answer=answer,
+            tool=made.tool,
+            would_deny=would,
             catalog=state.catalog,
             tier=made.tier,
             run=made.run,
@@ -158,7 +165,7 @@ class Oracle:
         denial = verdict(self.state, plan(self.state, with_, self._run(step)))
         if denial and self.state.policy.mode == "enforce":
             raise denial
-        return {"allowed": True, "would_deny": denial.answer() if denial else None}
+        return {"allowed": True, "would_deny": denial is not None}
 
     # -- the end of a call
 
@@ -175,21 +182,16 @@ class Oracle:
             raise Fault("token_invalid", "token")
         return self.tokens[step["token"]]
 
-    def _settle(self, hold: Hold, with_: Any) -> Any:
-        if self.state.policy.mode == "off" or (not hold.legs and hold.entry is None):
-            return {"cost": "0", "posted_nano_usd": 0, "flags": []}
-        return settle.settle(self.state, hold, with_)
-
     def do_settle(self, step: Any, with_: Any) -> Any:
         name = step["hold"]
         if name in self.spent_handles:
             raise Fault("hold_closed")
-        answer = self._settle(self.names[name], with_)
+        answer = settle.settle(self.state, self.names[name], with_)
         self.spent_handles.add(name)
         return answer
 
     def do_settle_token(self, step: Any, with_: Any) -> Any:
-        return self._settle(self._token(step, with_), with_)
+        return settle.settle(self.state, self._token(step, with_), rest(with_, "token"))
 
     def do_release(self, step: Any, _: Any) -> Any:
         return settle.release(self.state, self._take(step))
@@ -197,11 +199,10 @@ class Oracle:
     def do_release_token(self, step: Any, with_: Any) -> Any:
         return settle.release(self.state, self._token(step, with_))
 
-    def do_abandon_token(self, step: Any, with_: Any) -> Any:
-        return settle.floor(self.state, self._token(step, with_), "abandon")
-
     def do_detach(self, step: Any, _: Any) -> Any:
-        self.tokens[step["as"]] = self._take(step)
+        hold = self.tokens[step["as"]] = self._take(step)
+        longest = self.state.now + timedelta(milliseconds=self.state.policy.max_call_ms)
+        hold.deadline = max(hold.deadline, longest)
         return {"ok": True}
 
     def do_abandon(self, step: Any, _: Any) -> Any:
@@ -232,15 +233,23 @@ class Oracle:
         repeated = self._once(with_)
         if repeated is not None:
             return repeated | {"flags": sorted({*repeated["flags"], "repeated"})}
-        entry = state.catalog.resolve(with_.get("provider"), with_["model"])
         at = instant(with_["at"]) if "at" in with_ else state.now
-        usage = checked_usage(with_.get("usage", {}))
-        cost = usd_exact(with_["cost"], "cost") if "cost" in with_ else entry.cost(usage, day(at))[0]
+        usage, flags, entry = checked_usage(with_.get("usage", {})), set(), None
+        try:
+            entry = state.catalog.resolve(with_.get("provider"), with_["model"])
+            cost = entry.cost(usage, day(at))[0]
+        except Denial:
+            cost, flags = Fraction(0), {"unknown_model"}
+        if "cost" in with_:
+            cost, flags = usd_exact(with_["cost"], "cost"), set()
         amounts = dict(settle.used(posted(cost), usage)) | {"requests": 1, "tool calls": 0, "concurrent": 0}
-        scope = scope_of(with_) | {"provider": entry.provider, "model": entry.model}
+        names = {"provider": with_.get("provider", ""), "model": with_["model"]}
+        scope = scope_of(with_) | ({"provider": entry.provider, "model": entry.model} if entry else names)
+        legs = legs_of(state, scope, amounts, None, at)
         number = len(state.holds) + len(state.history) + 1_000_000
-        state.history.append(Fact("record", number, legs=legs_of(state, scope, amounts, None, at)))
-        return self._done(with_, settle.receipt(cost, posted(cost), set()))
+        state.history.append(Fact("record", number, legs=legs))
+        flags |= {"late"} if settle.rolled_over(state, legs) else set()
+        return self._done(with_, settle.receipt(cost, posted(cost), flags))
 
     def do_cost(self, _: Any, with_: Any) -> Any:
         entry = self.state.catalog.resolve(with_.get("provider"), with_["model"])
@@ -357,8 +366,7 @@ class Oracle:
         run = Run(step["as"], scope, tightened(rule, stated), rule.get("enforce", "hard"), state.now, parent)
         if parent and parent.ended:
             raise Denial("run_closed")
-        deepest = [one.limits["max_depth"] for one in run.chain() if "max_depth" in one.limits]
-        if any(run.depth > most for most in deepest) and state.policy.mode == "enforce":
+        if run.too_deep() and state.policy.mode == "enforce":
             raise Denial("run_limit_exceeded")
         state.runs[run.id] = run
         return {"ok": True}
@@ -373,7 +381,7 @@ class Oracle:
         run = self._run(step)
         assert run is not None
         out = {}
-        for what in ACCOUNTS:
+        for what in (what for what in ACCOUNTS if run.limit(what) is not None):
             found = self.state.counters(run.account(what))
             out[what] = {"limit": run.limit(what), "spent": found.spent, "held": found.held}
             out[what] |= {

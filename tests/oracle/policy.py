@@ -198,7 +198,7 @@ class Policy:
     budgets: tuple[Budget, ...] = ()
     run_limits: tuple[dict[str, Any], ...] = ()
     stops: tuple[dict[str, Any], ...] = ()
-    hold_ttl_ms: int = 60_000
+    max_call_ms: int = 3_600_000
     max_accounts: int = 1_000_000
 
     def budget(self, name: str) -> Budget:
@@ -219,6 +219,7 @@ def read(config: Any) -> Policy:
     if sum(everything(one.match) for one in budgets) > LEGS_MAX:
         raise Fault("too_many_legs", "budgets")
     ledger = config.get("ledger", {})
+    duration_ms(ledger.get("hold_ttl", "60s"), "ledger.hold_ttl")
     require = tuple(config.get("scope", {}).get("require", []))
     if not all(dimension(name) for name in require):
         raise Fault("config_invalid", "scope.require")
@@ -230,7 +231,7 @@ def read(config: Any) -> Policy:
             run_limit(table, f"run_limits[{at}]") for at, table in enumerate(config.get("run_limits", []))
         ),
         stops=tuple(config.get("stops", [])),
-        hold_ttl_ms=duration_ms(ledger.get("hold_ttl", "60s"), "ledger.hold_ttl"),
+        max_call_ms=duration_ms(ledger.get("max_call_duration", "1h"), "ledger.max_call_duration"),
         max_accounts=ledger.get("max_accounts", 1_000_000),
     )
 

@@ -40,50 +40,64 @@ class Plan:
     """A call, priced and assigned to accounts."""
 
     scope: Scope
-    legs: tuple[Leg, ...]
-    nano_usd: int
-    tokens: tuple[int, int]
-    entry: Entry | None
-    tier: str | None
-    run: Run | None
+    legs: tuple[Leg, ...] = ()
+    nano_usd: int = 0
+    tokens: tuple[int, int] = (0, 0)
+    entry: Entry | None = None
+    tier: str | None = None
+    run: Run | None = None
+    choices: int = 1
+    tool: bool = False
+    refusal: Denial | None = None
 
 
 def plan(state: State, with_: dict[str, Any], run: Run | None) -> Plan:
-    """The legs of a model call. Raises the denials that need no account."""
+    """The legs of a model call, or why it must not be made whatever the accounts say."""
     checked(with_)
     scope = scope_of(with_, run)
-    state.check_scope(scope)
-    check_run(state, run, with_.get("fingerprint"))
-    entry = state.catalog.resolve(with_.get("provider"), with_["model"])
-    if code := state.not_trusted.get((entry.provider, entry.model)):
-        raise Denial(code)
-    into, out = with_.get("input_tokens", 0), output_bound(with_, entry)
-    extra = checked_usage(with_.get("server_tools", {}))
-    worst = posted(entry.worst_case(into, out, extra, day(state.now), with_.get("tier")))
-    amounts = {
-        USD: worst,
-        TOKENS: into + out,
-        INPUT: into,
-        OUTPUT: out,
-        REQUESTS: 1,
-        TOOL_CALLS: 0,
-        CONCURRENT: 1,
-    }
-    if max(amounts.values()) > OPERATION_MAX:
-        raise Fault("amount_too_large")
-    facts = scope | {"provider": entry.provider, "model": entry.model}
-    return Plan(facts, legs_of(state, facts, amounts, run), worst, (into, out), entry, with_.get("tier"), run)
+    made = Plan(scope, run=run, tier=with_.get("tier"), choices=with_.get("choices", 1))
+    try:
+        made.entry = state.catalog.resolve(with_.get("provider"), with_["model"])
+        if code := state.not_trusted.get((made.entry.provider, made.entry.model)):
+            raise Denial(code)
+        made.tokens = input_bound(with_, made.entry), output_bound(with_, made.entry)
+        extra = checked_usage(with_.get("server_tools", {}))
+        made.nano_usd = posted(made.entry.worst_case(*made.tokens, extra, day(state.now), made.tier))
+        if made.nano_usd > OPERATION_MAX:
+            raise Fault("amount_too_large")
+    except Denial as denial:
+        made.refusal = denial
+    named = made.entry or Entry(with_.get("provider", ""), with_["model"], {})
+    made.scope = scope | {"provider": named.provider, "model": named.model}
+    made.refusal = not_admitted(state, made.scope, run, with_.get("fingerprint")) or made.refusal
+    into, out = made.tokens
+    amounts = {USD: made.nano_usd, TOKENS: into + out, INPUT: into, OUTPUT: out}
+    amounts |= {REQUESTS: 1, TOOL_CALLS: 0, CONCURRENT: 1}
+    made.legs = legs_of(state, made.scope, amounts, run)
+    return made
 
 
 def plan_tool(state: State, with_: dict[str, Any], run: Run | None) -> Plan:
     """The legs of a tool call: one tool call, and what the tool costs."""
     scope = scope_of({key: value for key, value in with_.items() if key in KNOWN}, run)
-    state.check_scope(scope)
-    check_run(state, run, None)
     worst = posted(usd_exact(with_.get("cost", "0 USD"), "cost"))
     facts = scope | {"tool": label(with_["tool"], "tool")}
     amounts = {USD: worst, TOKENS: 0, INPUT: 0, OUTPUT: 0, REQUESTS: 0, TOOL_CALLS: 1, CONCURRENT: 0}
-    return Plan(facts, legs_of(state, facts, amounts, run), worst, (0, 0), None, None, run)
+    legs = legs_of(state, facts, amounts, run)
+    return Plan(facts, legs, worst, run=run, tool=True, refusal=not_admitted(state, facts, run, None))
+
+
+def not_admitted(state: State, scope: Scope, run: Run | None, fingerprint: Any) -> Denial | None:
+    """What is asked before any account: stops, required dimensions, a run's duration and repeats."""
+    if state.stopped(scope):
+        return Denial("stopped")
+    if any(key not in scope for key in state.policy.require):
+        return Denial("scope_missing")
+    if run is not None and over_plain_limits(run, state.now):
+        return Denial("run_limit_exceeded")
+    if run is not None and fingerprint is not None and repeated_too_often(run, fingerprint):
+        return Denial("loop_detected")
+    return None
 
 
 def checked(with_: dict[str, Any]) -> None:
@@ -93,10 +107,18 @@ def checked(with_: dict[str, Any]) -> None:
             raise Fault("argument_invalid", key)
     for key in ("input_tokens", "max_output_tokens", "choices"):
         if key in with_ and whole(with_[key], key) > 2**40:
-            raise Fault("argument_invalid", key)
+            raise Fault("amount_too_large", key)
     for key in ("model", "provider", "id"):
         if key in with_ or key == "model":
             label(with_.get(key), key)
+
+
+def input_bound(with_: dict[str, Any], entry: Entry) -> int:
+    """As stated, else the model's context."""
+    most = with_.get("input_tokens", entry.max_input_tokens)
+    if most is None:
+        raise Denial("unbounded_input")
+    return int(most)
 
 
 def output_bound(with_: dict[str, Any], entry: Entry) -> int:
@@ -105,18 +127,6 @@ def output_bound(with_: dict[str, Any], entry: Entry) -> int:
     if most is None:
         raise Denial("unbounded_output")
     return int(most) * int(with_.get("choices", 1))
-
-
-def check_run(state: State, run: Run | None, fingerprint: Any) -> None:
-    """The plain limits of a run, and its repeats."""
-    if run is None:
-        return
-    if run.ended:
-        raise Denial("run_closed")
-    if over_plain_limits(run, state.now):
-        raise Denial("run_limit_exceeded")
-    if fingerprint is not None and repeated_too_often(run, fingerprint):
-        raise Denial("loop_detected")
 
 
 def legs_of(
@@ -129,41 +139,52 @@ def legs_of(
         if matches(budget.match, facts)
     ]
     for one in run.chain() if run else ():
-        legs += [Leg(one.account(what), unit, amounts[unit]) for what, unit in RUN_UNITS.items()]
+        limited = {what: unit for what, unit in RUN_UNITS.items() if one.limit(what) is not None}
+        legs += [Leg(one.account(what), unit, amounts[unit]) for what, unit in limited.items()]
     return tuple(legs)
 
 
 def failing(state: State, plan_: Plan) -> list[Leg]:
-    """Every hard leg that does not fit."""
+    """Every leg that does not fit; only the hard ones deny."""
     out = []
     for leg in plan_.legs:
         left = state.available(leg.account, plan_.scope)
-        if state.enforced(leg.account) == "hard" and left is not None and leg.amount > left:
+        # A leg of nothing always fits: a free model is not blocked by a spent budget.
+        if left is not None and leg.amount > 0 and left < leg.amount:
             out.append(leg)
     return out
 
 
 def verdict(state: State, plan_: Plan) -> Denial | None:
     """No, with every leg that fails; or None for yes."""
+    if plan_.refusal:
+        return plan_.refusal
     seen = set(accounts(state.history))
     new = {leg.account for leg in plan_.legs} - seen
     if new and len(seen) + len(new) > state.policy.max_accounts:
         return Denial("too_many_accounts")
     legs = failing(state, plan_)
-    if not legs:
+    hard = [leg for leg in legs if state.enforced(leg.account) == "hard"]
+    if not hard:
         return None
-    if any(leg.account.budget.startswith("run.") for leg in legs):
+    if any(leg.account.budget.startswith("run.") for leg in hard):
         code = "run_limit_exceeded"
-    elif any(leg.unit not in (REQUESTS, TOOL_CALLS, CONCURRENT) for leg in legs):
+    elif any(leg.unit not in (REQUESTS, TOOL_CALLS, CONCURRENT) for leg in hard):
         code = "budget_exceeded"
     else:
         code = "rate_exceeded"
     return Denial(
         code=code,
         failures=[state.failure(leg, plan_.scope) for leg in legs],
-        retry_at=retry_at(state, plan_, legs),
-        max_output_tokens=fitting_output(state, plan_, legs),
+        retry_at=retry_at(state, plan_, hard),
+        max_output_tokens=fitting_output(state, plan_, hard),
     )
+
+
+def would_deny(state: State, plan_: Plan, denial: Denial | None) -> bool:
+    """Admitted, although an enforcing budget would have said no."""
+    watched = [leg for leg in failing(state, plan_) if state.enforced(leg.account) != "soft"]
+    return denial is not None or bool(watched)
 
 
 def retry_at(state: State, plan_: Plan, legs: list[Leg]) -> str | None:
@@ -194,7 +215,7 @@ def fitting_output(state: State, plan_: Plan, legs: list[Leg]) -> int | None:
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low or None
+    return low // plan_.choices or None
 
 
 def day(now: datetime) -> str:

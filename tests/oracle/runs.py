@@ -38,10 +38,12 @@ class Run:
         """The outermost run."""
         return list(self.chain())[-1]
 
-    @property
-    def depth(self) -> int:
-        """1 for a root."""
-        return len(list(self.chain()))
+    def too_deep(self) -> bool:
+        """Whether this run lies deeper below some run than that one allows; 1 is that run alone."""
+        levels = enumerate(self.chain(), start=1)
+        return any(
+            one.enforce == "hard" and depth > one.limits.get("max_depth", depth) for depth, one in levels
+        )
 
     def account(self, what: str) -> Account:
         """The account of ``calls``, ``tool_calls``, ``tokens`` or ``cost``."""
@@ -65,9 +67,12 @@ def over_plain_limits(run: Run, now: datetime) -> bool:
 
 def repeated_too_often(run: Run, fingerprint: Any) -> bool:
     """Whether the root run made this request as often as it may, among its last 64."""
-    root = run.root
-    most = root.limits.get("max_repeats")
-    return most is not None and root.requests[-REMEMBERED:].count(fingerprint) >= most
+    bounds = [
+        one.limits["max_repeats"]
+        for one in run.chain()
+        if "max_repeats" in one.limits and one.enforce == "hard"
+    ]
+    return bool(bounds) and run.root.requests[-REMEMBERED:].count(fingerprint) >= min(bounds)
 
 
 def remember(run: Run, fingerprint: Any) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from accounts import Fact
-from amounts import INPUT, NANO, OPERATION_MAX, OUTPUT, TOKENS, USD, Fault, posted, shown
+from accounts import Fact, Leg
+from amounts import INPUT, NANO, OPERATION_MAX, OUTPUT, TOKENS, USD, Fault, posted, shown, usd_exact
 from prices import Usage, checked_usage, is_input, is_output, total
 from replies import usage_of
 from reserve import day
@@ -28,25 +28,52 @@ def used(nano_usd: int, usage: Usage) -> tuple[tuple[str, int], ...]:
 
 def settle(state: State, hold: Hold, with_: dict[str, Any]) -> dict[str, Any]:
     """Settle a hold, whatever has happened to it since. Refused only for other content under one hold."""
-    if hold.state in ("settled", "closed"):
-        if hold.settled_as == with_:
-            return hold.receipt | {"flags": sorted({*hold.receipt["flags"], "repeated"})}
-        raise Fault("id_reused")
-    usage = usage_of(with_["reply"]) if "reply" in with_ else checked_usage(with_.get("usage"))
-    if usage is None:
-        return whole_hold(state, hold, with_)
-    cost, nano_usd, flags = priced(state, hold, usage, served(with_))
+    cost, nano_usd, usage, flags = bill(state, hold, with_)
     if nano_usd > OPERATION_MAX:
-        nano_usd = OPERATION_MAX
-        flags |= {"capped"}
-        scope = {key: value for key, value in hold.scope.items() if key not in ("provider", "model")}
-        state.stops[f"capped-{hold.number}"] = (scope, "capped")
-    if exceeds(hold, dict(used(nano_usd, usage))):
-        flags |= {"over_run"}
-    if hold.state in ("expired", "released", "abandoned"):
-        flags |= {"late"}
-    state.history.append(Fact("settle", hold.number, used=used(nano_usd, usage)))
-    return close(hold, "settled", with_, receipt(cost, nano_usd, flags))
+        nano_usd, flags = OPERATION_MAX, flags | {"capped"}
+        state.stop_capped(hold.scope)
+    return post(state, hold, "settle", receipt(cost, nano_usd, flags), used(nano_usd, usage))
+
+
+def bill(state: State, hold: Hold, with_: dict[str, Any]) -> tuple[Fraction, int, Usage, set[str]]:
+    """Exact cost, posted amount, usage and flags. A complete reply without usage is the whole hold."""
+    reserved = Fraction(hold.nano_usd, NANO)
+    if "cost" in with_:
+        cost = usd_exact(with_["cost"], "cost")
+        return cost, posted(cost), {}, set()
+    if "usage" not in with_ and "reply" not in with_:
+        return reserved, hold.nano_usd, {}, set()
+    usage = usage_of(with_["reply"]) if "reply" in with_ else checked_usage(with_["usage"])
+    if usage is None:
+        into, out = hold.tokens
+        return reserved, hold.nano_usd, {"input": into, "output": out}, {"estimated", "no_usage"}
+    cost, nano_usd, flags = priced(state, hold, usage, served(with_))
+    return cost, nano_usd, usage, flags
+
+
+def post(
+    state: State, hold: Hold, what: str, answer: dict[str, Any], amounts: tuple[tuple[str, int], ...]
+) -> dict[str, Any]:
+    """Writes the fact, unless the same was posted before. An exact figure replaces an estimate."""
+    estimated = "estimated" in answer["flags"]
+    if hold.state in ("settled", "estimated"):
+        if hold.settled_as == amounts:
+            return answer | {"flags": sorted({*answer["flags"], "repeated"})}
+        if hold.state == "settled" or estimated:
+            raise Fault("id_reused")
+    over = rolled_over(state, hold.legs)
+    flags = set(answer["flags"])
+    flags |= {"late"} if hold.state == "expired" or (what == "settle" and over) else set()
+    flags |= {"over_run"} if exceeds(hold, amounts) else set()
+    flags |= {"would_deny"} if hold.would_deny else set()
+    state.history.append(Fact(what, hold.number, used=amounts, caps=state.caps(hold.legs)))
+    hold.state, hold.settled_as = "estimated" if estimated else "settled", amounts
+    return answer | {"flags": sorted(flags)}
+
+
+def rolled_over(state: State, legs: tuple[Leg, ...]) -> bool:
+    """Whether the window of some account is over."""
+    return any(leg.account.end is not None and leg.account.end <= state.now for leg in legs)
 
 
 def served(with_: dict[str, Any]) -> str | None:
@@ -74,44 +101,22 @@ def priced(state: State, hold: Hold, usage: Usage, model: str | None) -> tuple[F
     if unpriced:
         flags |= {"unpriced"}
         state.not_trusted[key] = "unpriced_bucket"
-    nano_usd = posted(cost)
-    if flags:
-        nano_usd = max(nano_usd, hold.nano_usd)
-        cost = max(cost, Fraction(hold.nano_usd, NANO))
-    return cost, nano_usd, flags
+    return cost, max(posted(cost), hold.nano_usd if flags else 0), flags
 
 
-def exceeds(hold: Hold, amounts: dict[str, int]) -> bool:
-    """Whether more was used than was held."""
-    into, out = hold.tokens
-    return amounts[USD] > hold.nano_usd or amounts[TOKENS] > into + out
-
-
-def whole_hold(state: State, hold: Hold, with_: Any) -> dict[str, Any]:
-    """A complete reply without usage: all that was held."""
-    flags = {"estimated", "no_usage"} | ({"late"} if hold.state != "held" else set())
-    into, out = hold.tokens
-    used_ = used(hold.nano_usd, {"input": into, "output": out})
-    state.history.append(Fact("settle", hold.number, used=used_))
-    return close(hold, "settled", with_, receipt(Fraction(hold.nano_usd, NANO), hold.nano_usd, flags))
-
-
-def close(hold: Hold, to: str, content: Any, answer: dict[str, Any]) -> dict[str, Any]:
-    """The hold's new state."""
-    hold.state, hold.settled_as, hold.receipt = to, content, answer
-    return answer
+def exceeds(hold: Hold, amounts: tuple[tuple[str, int], ...]) -> bool:
+    """Whether more was used than was held, on some account."""
+    return any(leg.amount < amount for leg in hold.legs for unit, amount in amounts if leg.unit == unit)
 
 
 def release(state: State, hold: Hold) -> dict[str, Any]:
     """Nothing was billed."""
-    if hold.state == "released":
-        return {"flags": ["repeated"]}
-    if hold.state == "settled":
+    if hold.state in ("settled", "estimated"):
         raise Fault("hold_closed")
-    state.history.append(Fact("release", hold.number))
-    late = ["late"] if hold.state == "expired" else []
-    hold.state = "released"
-    return {"flags": late}
+    if hold.state != "released":
+        state.history.append(Fact("release", hold.number))
+        hold.state = "released"
+    return {"ok": True}
 
 
 def floor_of(hold: Hold, margin: int = 0) -> Usage:
@@ -128,14 +133,12 @@ def floor(state: State, hold: Hold, what: str) -> dict[str, Any]:
     final = hold.stream.buckets()
     if final is not None:
         return settle(state, hold, {"usage": final})
+    if hold.state not in ("held", "expired"):
+        raise Fault("id_reused")
     usage = floor_of(hold, CANCEL_MARGIN if what == "close" else 0)
-    assert hold.entry is not None
-    cost, _, _ = hold.entry.cost(usage, day(hold.at), hold.tier)
+    cost = hold.entry.cost(usage, day(hold.at), hold.tier)[0] if hold.entry else Fraction(0)
     answer = receipt(cost, posted(cost), {"estimated"})
-    kind = "settle" if what == "close" else "abandon"
-    caps = state.caps(hold.legs)
-    state.history.append(Fact(kind, hold.number, used=used(posted(cost), usage), caps=caps))
-    return close(hold, "abandoned", {"floor": what}, answer)
+    return post(state, hold, "settle" if what == "close" else "abandon", answer, used(posted(cost), usage))
 
 
 def expire(state: State) -> dict[str, Any]:

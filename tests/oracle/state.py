@@ -8,7 +8,7 @@ from typing import Any
 
 import accounts
 from accounts import Account, Counters, Fact, Leg
-from amounts import Denial, Fault, label
+from amounts import Fault, label
 from policy import Budget, Policy, Scope, matches
 from prices import Catalog, Entry
 from replies import Stream
@@ -36,6 +36,8 @@ class Hold:
     catalog: Catalog
     tier: str | None = None
     run: Run | None = None
+    tool: bool = False
+    would_deny: bool = False
     state: str = "held"
     settled_as: Any = None
     receipt: dict[str, Any] = field(default_factory=dict)
@@ -134,17 +136,16 @@ class State:
             "wanted": leg.amount,
         }
 
+    def stop_capped(self, scope: Scope) -> None:
+        """A settle beyond one operation stops the tenant, or what else is known of the call."""
+        labels = {key: value for key, value in scope.items() if key not in ("provider", "model", "tool")}
+        labels = {"tenant": scope["tenant"]} if "tenant" in scope else labels
+        self.stops[f"capped-{len(self.stops)}"] = (labels, "capped")
+
     def stopped(self, scope: Scope) -> bool:
         """Whether a stop of the file or of an operator covers the scope."""
         filed = [stop["match"] for stop in self.policy.stops]
         return any(matches(rule, scope) for rule in (*filed, *(rule for rule, _ in self.stops.values())))
-
-    def check_scope(self, scope: Scope) -> None:
-        """What denies a call before any account is asked."""
-        if self.stopped(scope):
-            raise Denial("stopped")
-        if any(key not in scope for key in self.policy.require):
-            raise Denial("scope_missing")
 
     def balance(self, account: Account) -> dict[str, Any]:
         """One account, as `balances` shows it."""
