@@ -60,6 +60,8 @@ codes! {
     UnpricedBucket = "unpriced_bucket", Denial, 403;
     /// No maximum output: neither stated nor in the catalog.
     UnboundedOutput = "unbounded_output", Denial, 403;
+    /// The size of the input is neither stated nor to be counted, and the catalog has no context size.
+    UnboundedInput = "unbounded_input", Denial, 403;
     /// `[scope] require` names a dimension that this call does not have.
     ScopeMissing = "scope_missing", Denial, 403;
     /// An operator's or a file's stop covers this call.

@@ -24,4 +24,7 @@ pub mod telemetry;
 pub mod values;
 
 pub use codes::Code;
+pub use engine::Call;
 pub use error::{Error, Result};
+pub use guard::Guard;
+pub use values::Usage;

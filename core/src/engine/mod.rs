@@ -1,1 +1,23 @@
-//! (to be written)
+//! The decisions, pure: no clock, no I/O, no lock, no randomness. [`plan`] turns a call into legs without seeing an
+//! account; [`Books`] decides and writes; [`Denial`] is the answer "no".
+
+mod account;
+mod books;
+mod command;
+mod denial;
+mod estimate;
+mod hold;
+mod key;
+mod plan;
+mod quantities;
+mod slots;
+
+pub use account::{Account, Balance};
+pub use books::{Books, BooksLimits, Event, HoldOutcome, HoldRequest, LegRequest, PASS_MAX};
+pub use command::{Call, CallKind, ParentSpan};
+pub use denial::{Decision, Denial, Failure, Refusal};
+pub use estimate::{Estimate, estimate, estimate_of};
+pub use hold::{HoldKey, Remaining, Settled};
+pub use key::AccountKeys;
+pub use plan::{Plan, PlannedLeg, RunFrame, limit_key, plan};
+pub use quantities::Quantities;

@@ -1,1 +1,5 @@
-//! (to be written)
+//! Runaway patterns. Pure: it sees fingerprints, never content.
+
+mod detector;
+
+pub use detector::Repeats;

@@ -1,1 +1,141 @@
-//! (to be written)
+//! What holds now: catalog and policy in one snapshot, swapped together. A call loads it once.
+
+mod active;
+mod limits;
+pub mod source;
+pub mod watch;
+
+pub use active::{AccountRule, ActiveBudget, BudgetId, BudgetNames};
+pub use limits::{LimitTable, SetLimit};
+
+use crate::catalog::{Catalog, ModelEntry};
+use crate::policy::{Enforce, Facts, Policy, StopRule, WindowClock};
+use crate::values::{Bucket, Label};
+use active::{activate, all_run_rules};
+use std::sync::Arc;
+
+/// One snapshot. Immutable.
+#[derive(Debug)]
+pub struct Rules {
+    /// Rises with every swap.
+    pub generation: u64,
+    /// The prices.
+    pub catalog: Arc<Catalog>,
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// The budgets, in the order of the policy.
+    pub budgets: Arc<[ActiveBudget]>,
+    /// The stops of the file and of code.
+    pub stops: Arc<[StopRule]>,
+    /// Limits that were set in code.
+    pub limits: Arc<LimitTable>,
+    /// Buckets that were billed without a rate since the last change of prices, by provider and model.
+    pub unpriced: Arc<[(Label, Label, Bucket)]>,
+    run_rules: Arc<[[Arc<AccountRule>; 4]; 3]>,
+}
+
+impl Rules {
+    /// The first snapshot, or the next one after `before`: what code has set stays.
+    #[must_use]
+    pub fn next(
+        before: Option<&Rules>,
+        catalog: Arc<Catalog>,
+        policy: Arc<Policy>,
+        names: &mut BudgetNames,
+    ) -> Rules {
+        let budgets = policy.budgets.iter().map(|budget| activate(budget, names)).collect();
+        let run_rules =
+            before.map_or_else(|| Arc::new(all_run_rules(names)), |rules| Arc::clone(&rules.run_rules));
+        let same_prices = before.filter(|rules| rules.catalog.version() == catalog.version());
+        let set_in_code =
+            before.iter().flat_map(|rules| rules.stops.iter()).filter(|stop| !is_from_file(stop));
+        let stops = policy.stops.iter().chain(set_in_code).cloned().collect();
+        Rules {
+            generation: before.map_or(1, |rules| rules.generation.saturating_add(1)),
+            catalog,
+            policy,
+            budgets,
+            stops,
+            limits: before.map_or_else(Arc::default, |rules| Arc::clone(&rules.limits)),
+            unpriced: same_prices.map_or_else(|| Arc::from([]), |rules| Arc::clone(&rules.unpriced)),
+            run_rules,
+        }
+    }
+
+    /// The same snapshot with one part replaced by `change`.
+    #[must_use]
+    pub fn with(&self, change: impl FnOnce(&mut Rules)) -> Rules {
+        let mut next = Rules {
+            generation: self.generation.saturating_add(1),
+            catalog: Arc::clone(&self.catalog),
+            policy: Arc::clone(&self.policy),
+            budgets: Arc::clone(&self.budgets),
+            stops: Arc::clone(&self.stops),
+            limits: Arc::clone(&self.limits),
+            unpriced: Arc::clone(&self.unpriced),
+            run_rules: Arc::clone(&self.run_rules),
+        };
+        change(&mut next);
+        next
+    }
+
+    /// The budget of a name.
+    #[must_use]
+    pub fn budget(&self, name: &str) -> Option<&ActiveBudget> {
+        self.budgets.iter().find(|active| &*active.rule.name == name)
+    }
+
+    /// Limit and windows of an account: set in code, else by the first matching override, else the budget's.
+    #[must_use]
+    pub fn limits_of<'r>(
+        &'r self,
+        active: &'r ActiveBudget,
+        facts: &Facts<'_>,
+        key: &[u8],
+    ) -> (i64, &'r WindowClock) {
+        let budget = &active.budget;
+        let found = budget.overrides.iter().find(|o| o.matches.matches(facts));
+        let limit = found.and_then(|o| o.limit).unwrap_or(budget.limits.limit);
+        let clock = found.and_then(|o| o.clock.as_deref()).unwrap_or(&budget.limits.clock);
+        match self.limits.get(key) {
+            Some(set) => (set.limit.unwrap_or(limit), set.clock.as_deref().unwrap_or(clock)),
+            None => (limit, clock),
+        }
+    }
+
+    /// The rules of a run's accounts: calls, tool calls, tokens, cost.
+    #[must_use]
+    pub fn run_rules(&self, enforce: Enforce) -> &[Arc<AccountRule>; 4] {
+        let [hard, soft, observe] = &*self.run_rules;
+        match enforce {
+            Enforce::Hard => hard,
+            Enforce::Soft => soft,
+            Enforce::Observe => observe,
+        }
+    }
+
+    /// The provider and model that a deployment stands for.
+    #[must_use]
+    pub fn deployment<'a>(&'a self, provider: Option<&'a str>, model: &'a str) -> (Option<&'a str>, &'a str) {
+        let table = &self.policy.prices.deployments;
+        let Some(provider) = provider.filter(|_| !table.is_empty()) else { return (provider, model) };
+        let same = |from: &str| from.split_once('/') == Some((provider, model));
+        match table.iter().find(|(from, _)| same(from)).and_then(|(_, to)| to.split_once('/')) {
+            Some((provider, model)) => (Some(provider), model),
+            None => (Some(provider), model),
+        }
+    }
+
+    /// The bucket of this model that was billed without a rate.
+    #[must_use]
+    pub fn unpriced_since(&self, entry: &ModelEntry) -> Option<&'static str> {
+        let same = |(provider, model, _): &&(Label, Label, Bucket)| {
+            provider == entry.provider() && model == entry.model()
+        };
+        self.unpriced.iter().find(same).map(|(_, _, bucket)| bucket.key())
+    }
+}
+
+fn is_from_file(stop: &StopRule) -> bool {
+    stop.id.starts_with("file-")
+}

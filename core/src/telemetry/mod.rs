@@ -13,6 +13,7 @@ mod recorder;
 mod sampler;
 
 pub use config::TelemetryConfig;
+pub use config::{Conventions, Mode as TelemetryMode, Protocol};
 pub(crate) use exporter::{Exporter, FlushMark};
 pub use record::{
     AgentRecord, Flags, InferenceRecord, ModalityTokens, Operation, Outcome, ParentSpan, Record, Refusal,

@@ -13,6 +13,6 @@ pub use decimal::Decimal;
 pub(crate) use decimal::write_scaled;
 pub use ids::Id;
 pub use money::{AttoUsd, NanoUsd};
-pub use scope::{Dimension, Scope};
+pub use scope::{Dimension, Label, Scope};
 pub use time::{Duration, Timestamp};
 pub use usage::{Bucket, Usage};

@@ -1,0 +1,261 @@
+//! From a call to its legs, without seeing an account.
+
+use super::account::{Account, Balance};
+use super::books::LegRequest;
+use super::command::{Call, CallKind};
+use super::denial::Refusal;
+use super::estimate::{Estimate, estimate};
+use super::key::{self, AccountKeys};
+use crate::catalog::{ModelEntry, Resolution};
+use crate::codes::Code;
+use crate::error::{Error, Result};
+use crate::policy::{Enforce, Facts, LEGS_PER_CALL_MAX, RunLimits, Window};
+use crate::requests::OtherModel;
+use crate::rules::{AccountRule, ActiveBudget, Rules};
+use crate::values::{Label, Scope, Timestamp};
+use smallvec::SmallVec;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// One run of a call's chain: the run itself, or one above it.
+#[derive(Clone, Debug)]
+pub struct RunFrame {
+    /// The run's id.
+    pub id: Label,
+    /// Its own limits.
+    pub limits: RunLimits,
+    /// Whether they deny.
+    pub enforce: Enforce,
+    /// When it began.
+    pub started: Timestamp,
+}
+
+/// One account that a call touches.
+#[derive(Clone, Debug)]
+pub struct PlannedLeg<'r> {
+    /// What the account's budget says.
+    pub rule: &'r Arc<AccountRule>,
+    /// Its key, in [`Plan::keys`].
+    pub key: Range<usize>,
+    /// Its window.
+    pub window: Window,
+    /// Its limit.
+    pub limit: i64,
+}
+
+/// What a call would do.
+#[derive(Debug)]
+pub struct Plan<'r> {
+    /// The price entry; `None` for a tool, or if the model is not known.
+    pub entry: Option<&'r Arc<ModelEntry>>,
+    /// The worst case.
+    pub estimate: Estimate,
+    /// The accounts.
+    pub legs: SmallVec<[PlannedLeg<'r>; 4]>,
+    /// Their keys.
+    pub keys: AccountKeys,
+    /// Why it must not be made, whatever the accounts say.
+    pub refusal: Option<Refusal>,
+}
+
+/// Plans a call for `scope` under these rules at this instant, in the runs of `frames` (the innermost first).
+///
+/// # Errors
+/// `too_many_legs`: more than 64 accounts.
+pub fn plan<'r>(
+    call: &Call,
+    scope: &Scope,
+    rules: &'r Rules,
+    frames: &[RunFrame],
+    now: Timestamp,
+) -> Result<Plan<'r>> {
+    let mut refusal = None;
+    let entry = match &call.kind {
+        CallKind::Tool { .. } => None,
+        CallKind::Model => resolve(call, rules).unwrap_or_else(|why| {
+            refusal = Some(why);
+            None
+        }),
+    };
+    let facts = facts(call, scope, entry);
+    if let Some(why) = not_admitted(&facts, rules, frames, now) {
+        refusal = Some(why);
+    }
+    let others = other_models(call, rules, &mut refusal);
+    let estimate = estimate(call, entry.map(|entry| &**entry), &others, now).unwrap_or_else(|why| {
+        refusal.get_or_insert(why);
+        Estimate::default()
+    });
+    let mut plan = Plan { entry, estimate, refusal, ..Plan::empty() };
+    plan.add_budgets(&facts, rules, now)?;
+    plan.add_runs(rules, frames);
+    plan.bounded()
+}
+
+fn resolve<'r>(call: &Call, rules: &'r Rules) -> Result<Option<&'r Arc<ModelEntry>>, Refusal> {
+    let (provider, model) = rules.deployment(call.provider.as_deref(), &call.model);
+    priced(rules, provider, model).map(Some)
+}
+
+fn priced<'r>(rules: &'r Rules, provider: Option<&str>, model: &str) -> Result<&'r Arc<ModelEntry>, Refusal> {
+    let place = || provider.map_or_else(String::new, |provider| format!("at `{provider}`"));
+    match rules.catalog.resolve(provider, model) {
+        Resolution::Found { entry, .. } => match rules.unpriced_since(entry) {
+            None => Ok(entry),
+            Some(bucket) => Err(Refusal::new(Code::UnpricedBucket, model, bucket)),
+        },
+        Resolution::Unknown => Err(Refusal::new(Code::UnknownModel, model, &place())),
+        Resolution::Ambiguous(providers) => {
+            Err(Refusal::new(Code::AmbiguousModel, model, &providers.join(", ")))
+        }
+    }
+}
+
+/// The models that can be billed besides the one that was asked for.
+fn other_models(
+    call: &Call,
+    rules: &Rules,
+    refusal: &mut Option<Refusal>,
+) -> SmallVec<[(Arc<ModelEntry>, OtherModel); 1]> {
+    let mut found = SmallVec::new();
+    for other in &call.other_models {
+        match priced(rules, call.provider.as_deref(), &other.model) {
+            Ok(entry) => found.push((Arc::clone(entry), other.clone())),
+            Err(why) => drop(refusal.get_or_insert(why)),
+        }
+    }
+    found
+}
+
+fn facts<'a>(call: &'a Call, scope: &'a Scope, entry: Option<&'a Arc<ModelEntry>>) -> Facts<'a> {
+    let tool = match &call.kind {
+        CallKind::Tool { name, .. } => Some(&**name),
+        CallKind::Model => None,
+    };
+    let model = tool.is_none().then_some(&*call.model);
+    Facts {
+        scope,
+        provider: entry.map(|entry| &**entry.provider()).or(call.provider.as_deref()),
+        model: entry.map(|entry| &**entry.model()).or(model),
+        tool,
+    }
+}
+
+/// What is asked before any account: required dimensions, stops, a run's depth and duration.
+fn not_admitted(facts: &Facts<'_>, rules: &Rules, frames: &[RunFrame], now: Timestamp) -> Option<Refusal> {
+    if let Some(stop) = rules.stops.iter().find(|stop| stop.matches.matches(facts)) {
+        return Some(Refusal::new(Code::Stopped, &stop.id, &stop.reason));
+    }
+    if let Some(dimension) = rules.policy.require.iter().find(|dimension| facts.get(dimension).is_none()) {
+        return Some(Refusal::new(Code::ScopeMissing, &dimension.to_string(), ""));
+    }
+    for frame in frames.iter().filter(|frame| frame.enforce == Enforce::Hard) {
+        if let Some(most) = frame.limits.max_duration
+            && now >= frame.started.saturating_add(most)
+        {
+            let detail = format!("it may last {} ms and began at {}", most.millis(), frame.started);
+            return Some(Refusal::new(Code::RunLimitExceeded, &frame.id, &detail));
+        }
+    }
+    None
+}
+
+/// In the order of [`Rules::run_rules`].
+fn limits_of_run(limits: &RunLimits) -> [Option<i64>; 4] {
+    [limits.max_calls, limits.max_tool_calls, limits.max_tokens, limits.max_cost]
+}
+
+impl<'r> Plan<'r> {
+    /// No accounts.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            entry: None,
+            estimate: Estimate::default(),
+            legs: SmallVec::new(),
+            keys: AccountKeys::default(),
+            refusal: None,
+        }
+    }
+
+    /// Adds the accounts of the budgets that match.
+    ///
+    /// # Errors
+    /// `too_many_legs`: more than 64 accounts.
+    pub fn add_budgets(&mut self, facts: &Facts<'_>, rules: &'r Rules, now: Timestamp) -> Result<()> {
+        for active in rules.budgets.iter().filter(|active| active.budget.matches.matches(facts)) {
+            self.add_budget(active, facts, rules, now);
+            if self.legs.len() > LEGS_PER_CALL_MAX {
+                return Err(self.too_many());
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the account of one budget.
+    pub fn add_budget(
+        &mut self,
+        active: &'r ActiveBudget,
+        facts: &Facts<'_>,
+        rules: &'r Rules,
+        now: Timestamp,
+    ) {
+        let key = self.keys.push_budget(active.rule.id, &active.budget, facts);
+        let (limit, clock) = rules.limits_of(active, facts, self.keys.get(&key));
+        let window = clock.at(now);
+        let key = self.keys.push_window(key, window.start);
+        self.legs.push(PlannedLeg { rule: &active.rule, key, window, limit });
+    }
+
+    /// Adds the accounts of runs.
+    pub fn add_runs(&mut self, rules: &'r Rules, frames: &[RunFrame]) {
+        for frame in frames {
+            for (rule, limit) in rules.run_rules(frame.enforce).iter().zip(limits_of_run(&frame.limits)) {
+                let Some(limit) = limit else { continue };
+                let key = self.keys.push_run(rule.id, frame);
+                self.legs.push(PlannedLeg { rule, key, window: Window::LIFETIME, limit });
+            }
+        }
+    }
+
+    fn bounded(self) -> Result<Self> {
+        if self.legs.len() > LEGS_PER_CALL_MAX { Err(self.too_many()) } else { Ok(self) }
+    }
+
+    fn too_many(&self) -> Error {
+        let message = format!(
+            "{} accounts or more for one call, at most {LEGS_PER_CALL_MAX} are possible",
+            self.legs.len()
+        );
+        Error::new(Code::TooManyLegs, message).hint("use fewer budgets, or runs that are less deep")
+    }
+
+    /// The legs as the books want them.
+    pub fn requests(&self) -> impl Iterator<Item = LegRequest<'_>> {
+        self.legs.iter().map(|leg| self.request(leg))
+    }
+
+    /// One leg as the books want it.
+    #[must_use]
+    pub fn request(&self, leg: &PlannedLeg<'r>) -> LegRequest<'_> {
+        LegRequest { rule: leg.rule, key: self.key(leg), window: leg.window, limit: leg.limit }
+    }
+
+    /// The bytes of a leg's key.
+    #[must_use]
+    pub fn key(&self, leg: &PlannedLeg<'_>) -> &[u8] {
+        self.keys.get(&leg.key)
+    }
+
+    /// The balance of an account that no call has touched.
+    #[must_use]
+    pub fn untouched(&self, leg: &PlannedLeg<'_>, now: Timestamp) -> Balance {
+        Account::new(leg.rule, self.key(leg), leg.window, leg.limit, 0).balance(now)
+    }
+}
+
+/// The part of an account's key that limits set in code are filed under.
+#[must_use]
+pub fn limit_key(key: &[u8]) -> &[u8] {
+    key::without_window(key)
+}

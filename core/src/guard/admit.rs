@@ -1,0 +1,302 @@
+//! From a call to a hold or a denial.
+
+use super::events::{Event, EventKind};
+use super::hold::{Held, Hold};
+use super::report;
+use super::run::RunState;
+use super::state::State;
+use crate::codes::Code;
+use crate::engine::{
+    Call, CallKind, Decision, Denial, Failure, HoldOutcome, HoldRequest, LegRequest, Plan, Quantities,
+    Refusal, RunFrame, estimate_of, plan,
+};
+use crate::error::{Error, Result};
+use crate::policy::{Enforce, Mode};
+use crate::rules::Rules;
+use crate::telemetry::{self, Flags, SpanIds};
+use crate::values::{Id, Scope, Timestamp};
+use smallvec::SmallVec;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The answer to a reserve.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Admitted: settle it.
+    Held(Hold),
+    /// Not admitted: nothing was held, nothing may be sent.
+    Denied(Box<Denial>),
+    /// A shared ledger must be asked. Not with the memory ledger.
+    Pending(Ticket),
+}
+
+/// What to wait on when a shared ledger must be asked.
+#[derive(Debug)]
+pub struct Ticket {
+    never: std::convert::Infallible,
+}
+
+impl Ticket {
+    /// Waits for the answer.
+    #[must_use]
+    pub fn wait(self) -> Outcome {
+        match self.never {}
+    }
+}
+
+/// Reserves a call, in a run or outside of one.
+pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunState>>) -> Result<Outcome> {
+    open(state)?;
+    state.start();
+    call.valid()?;
+    let rules = state.rules.load();
+    let mode = state.mode(&rules);
+    let scope = scope_of(call, run);
+    let now = state.now();
+    if mode == Mode::Off {
+        return Ok(Outcome::Held(unguarded(state, &rules, call, run, scope, now)));
+    }
+    let frames: &[RunFrame] = run.map_or(&[], |run| &run.frames);
+    let mut plan = plan(call, &scope, &rules, frames, now)?;
+    let looped = run.and_then(|run| repeats(call, run, &mut plan));
+    let above = call.parent.or_else(|| run.and_then(|run| run.span.as_parent()));
+    let span = state.recorder.start_span(above.as_ref(), &state.ids);
+    if let Some(run) = run {
+        run.called(matches!(call.kind, CallKind::Tool { .. }));
+    }
+    let undo = || {
+        if let (Some(run), Some(fingerprint)) = (run, looped) {
+            run.repeats.lock().undo(fingerprint);
+        }
+    };
+    let force = mode == Mode::Observe;
+    if let Some(refusal) = plan.refusal.take_if(|_| !force) {
+        undo();
+        return Ok(deny(state, call, &scope, span, Denial::refused(refusal, now)));
+    }
+    let legs: SmallVec<[LegRequest<'_>; 8]> = plan.requests().collect();
+    let id = state.ids.next();
+    let request = HoldRequest {
+        id: id.0,
+        name: call.id.as_ref(),
+        content: if call.id.is_some() { call.content(&scope) } else { 0 },
+        legs: &legs,
+        amounts: &plan.estimate.quantities,
+        deadline: now.saturating_add(rules.policy.ledger.max_call_duration),
+        generation: rules.generation,
+        force,
+    };
+    let (key, repeated, failures) = match state.ledger.hold(now, &request) {
+        Ok(HoldOutcome::Held(key, failures)) => (key, false, failures),
+        Ok(HoldOutcome::Repeated(key, _)) => {
+            undo();
+            (key, true, SmallVec::new())
+        }
+        Ok(HoldOutcome::Denied(failures)) => {
+            undo();
+            let mut denial = Denial::by_accounts(failures, now);
+            denial.max_output_tokens = output_that_fits(call, &plan, &denial, now);
+            return Ok(deny(state, call, &scope, span, denial));
+        }
+        Ok(HoldOutcome::TooManyAccounts) => {
+            undo();
+            let most = rules.policy.ledger.max_accounts;
+            let refusal = Refusal::new(
+                Code::TooManyAccounts,
+                "the ledger",
+                &format!("it keeps {most} accounts at most"),
+            );
+            return Ok(deny(state, call, &scope, span, Denial::refused(refusal, now)));
+        }
+        Err(error) => {
+            undo();
+            return Err(error);
+        }
+    };
+    let held = Held {
+        state: Arc::clone(state),
+        run: run.cloned(),
+        key: Some(key),
+        entry: plan.entry.cloned(),
+        kind: call.kind.clone(),
+        provider: call.provider.clone(),
+        model: Arc::clone(&call.model),
+        scope,
+        context: call.context.clone(),
+        operation: call.operation,
+        params: call.params.clone(),
+        server: call.server.clone(),
+        span,
+        started: now,
+        estimate: plan.estimate,
+        flags: Flags::NONE,
+        would_deny: would_deny(&plan, &failures, now),
+        stream: None,
+        rules: Arc::clone(&rules),
+    };
+    Ok(Outcome::Held(Hold::new(Box::new(held), Id(key.id()), repeated, failures)))
+}
+
+/// Why an enforcing mode, or an enforcing budget, would have denied.
+fn would_deny(plan: &Plan<'_>, failures: &[Failure], now: Timestamp) -> Option<Box<telemetry::Refusal>> {
+    if let Some(refusal) = &plan.refusal {
+        return Some(Box::new(telemetry::Refusal { code: refusal.code, budget: None }));
+    }
+    let failure = failures.iter().find(|failure| failure.enforce != Enforce::Soft)?;
+    let code = Denial::by_accounts(vec![Failure { enforce: Enforce::Hard, ..failure.clone() }], now).code;
+    Some(Box::new(telemetry::Refusal { code, budget: Some(Arc::clone(&failure.balance.budget)) }))
+}
+
+/// Whether a call would be admitted now. Nothing is held, counted or reported.
+pub(super) fn check(state: &Arc<State>, call: &Call, run: Option<&Arc<RunState>>) -> Result<Decision> {
+    open(state)?;
+    call.valid()?;
+    let rules = state.rules.load();
+    let now = state.now();
+    let scope = scope_of(call, run);
+    let frames: &[RunFrame] = run.map_or(&[], |run| &run.frames);
+    let mut plan = plan(call, &scope, &rules, frames, now)?;
+    state.ledger.expire_due(now);
+    let denial = match plan.refusal.take() {
+        Some(refusal) => Some(Denial::refused(refusal, now)),
+        None => {
+            let failures = failures(state, &plan, now);
+            let hard = failures.iter().any(|failure| failure.enforce == Enforce::Hard);
+            hard.then(|| {
+                let mut denial = Denial::by_accounts(failures, now);
+                denial.max_output_tokens = output_that_fits(call, &plan, &denial, now);
+                denial
+            })
+        }
+    };
+    Ok(Decision {
+        allowed: denial.is_none() || state.mode(&rules) != Mode::Enforce,
+        denial,
+        worst_case_nano_usd: plan.estimate.quantities.usd,
+        input_tokens: plan.estimate.input_tokens,
+        output_tokens: plan.estimate.output_tokens,
+    })
+}
+
+fn failures(state: &State, plan: &Plan<'_>, now: Timestamp) -> Vec<Failure> {
+    let fits = |leg| {
+        let balance = state.ledger.balance(now, plan.key(leg)).unwrap_or_else(|| plan.untouched(leg, now));
+        let wanted = plan.estimate.quantities.of(leg.rule.unit);
+        (wanted != 0 && wanted > balance.available).then(|| Failure {
+            balance,
+            wanted,
+            enforce: leg.rule.enforce,
+        })
+    };
+    plan.legs.iter().filter_map(fits).collect()
+}
+
+/// The guard is open and the call belongs to this process.
+pub(super) fn open(state: &State) -> Result<()> {
+    if state.closed.load(Ordering::Relaxed) {
+        return Err(Error::new(Code::Closed, "the guard is closed"));
+    }
+    Ok(())
+}
+
+/// The call's own labels, inside those of its run.
+fn scope_of(call: &Call, run: Option<&Arc<RunState>>) -> Arc<Scope> {
+    match run {
+        None => Arc::clone(&call.scope),
+        Some(run) if *call.scope == Scope::default() => Arc::clone(&run.scope),
+        Some(run) => {
+            let mut scope = call.scope.inside(&run.scope);
+            scope.run.clone_from(&run.scope.run);
+            Arc::new(scope)
+        }
+    }
+}
+
+/// Remembers the request's fingerprint, and refuses what repeats itself. Returns what was remembered.
+fn repeats(call: &Call, run: &RunState, plan: &mut Plan<'_>) -> Option<u64> {
+    let fingerprint = call.fingerprint?;
+    let bound = |frame: &RunFrame| frame.limits.max_repeats.filter(|_| frame.enforce == Enforce::Hard);
+    let most = run.frames.iter().filter_map(bound).min()?;
+    if plan.refusal.is_some() {
+        return None;
+    }
+    if run.repeats.lock().admit(fingerprint, most) {
+        return Some(fingerprint);
+    }
+    let detail = format!("the same request was made {most} times before");
+    plan.refusal = Some(Refusal::new(Code::LoopDetected, &run.id, &detail));
+    None
+}
+
+fn deny(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanIds, denial: Denial) -> Outcome {
+    report::denied(state, call, scope, span, &denial);
+    let wants = |kind| state.events.wants(kind);
+    if wants(EventKind::Denied) || wants(EventKind::Loop) {
+        let shared = Arc::new(denial.clone());
+        state.events.send(&Event::Denied(Arc::clone(&shared), Arc::clone(scope)));
+        if matches!(denial.code, Code::RunLimitExceeded | Code::LoopDetected) {
+            state.events.send(&Event::Loop(shared, Arc::clone(scope)));
+        }
+    }
+    Outcome::Denied(Box::new(denial))
+}
+
+/// The most output tokens with which the call would fit on every hard account. Only money and tokens can be helped.
+fn output_that_fits(call: &Call, plan: &Plan<'_>, denial: &Denial, now: Timestamp) -> Option<u64> {
+    let choices = call.choices.max(1);
+    let whole = plan.estimate.output_tokens.checked_div(choices)?;
+    let fits = |output: u64| {
+        let all = output.saturating_mul(choices);
+        let Ok(wanted) =
+            estimate_of(call, plan.entry.map(|entry| &**entry), plan.estimate.input_tokens, all, now)
+        else {
+            return false;
+        };
+        let enough = |failure: &Failure| {
+            failure.enforce != Enforce::Hard || wanted.of(failure.balance.unit) <= failure.balance.available
+        };
+        denial.failures.iter().all(enough)
+    };
+    let (mut low, mut high) = (0u64, whole);
+    if high == 0 || !fits(1) {
+        return None;
+    }
+    while low.saturating_add(1) < high {
+        let middle = low.saturating_add(high.saturating_sub(low) / 2);
+        if fits(middle) { low = middle } else { high = middle }
+    }
+    Some(low)
+}
+
+/// Mode `off`: the call passes, nothing is computed.
+fn unguarded(
+    state: &Arc<State>,
+    rules: &Arc<Rules>,
+    call: &Call,
+    run: Option<&Arc<RunState>>,
+    scope: Arc<Scope>,
+    now: Timestamp,
+) -> Hold {
+    let held = Held {
+        state: Arc::clone(state),
+        rules: Arc::clone(rules),
+        run: run.cloned(),
+        key: None,
+        entry: None,
+        kind: call.kind.clone(),
+        provider: call.provider.clone(),
+        model: Arc::clone(&call.model),
+        scope,
+        context: None,
+        operation: call.operation,
+        params: call.params.clone(),
+        server: call.server.clone(),
+        span: SpanIds::NONE,
+        started: now,
+        estimate: crate::engine::Estimate { quantities: Quantities::default(), ..Default::default() },
+        flags: Flags::NONE,
+        would_deny: None,
+        stream: None,
+    };
+    Hold::new(Box::new(held), state.ids.next(), false, SmallVec::new())
+}

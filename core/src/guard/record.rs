@@ -1,0 +1,79 @@
+//! Spend that already happened: recorded on every account, never denied.
+
+use super::hold::Held;
+use super::settle::{self, Settlement, digest};
+use super::state::State;
+use super::{Receipt, admit};
+use crate::codes::Code;
+use crate::engine::{Call, HoldOutcome, HoldRequest, LegRequest, plan};
+use crate::error::{Error, Result};
+use crate::telemetry::{Flags, SpanIds};
+use crate::values::Timestamp;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Records the spend of `call` at `at`. The same id again changes nothing.
+pub(super) fn record(
+    state: &Arc<State>,
+    call: &Call,
+    settlement: Settlement<'_>,
+    at: Option<Timestamp>,
+) -> Result<Receipt> {
+    admit::open(state)?;
+    state.start();
+    call.valid()?;
+    let name = call.id.as_ref().ok_or_else(|| {
+        Error::new(Code::ArgumentInvalid, "is missing")
+            .field("id")
+            .hint("an id of the spend makes it safe to record it twice")
+    })?;
+    let rules = state.rules.load_full();
+    let now = state.now();
+    let at = at.unwrap_or(now);
+    if at > now {
+        return Err(Error::new(Code::ArgumentInvalid, format!("{at} is in the future")).field("at"));
+    }
+    let bounded = call.clone().input_tokens(0).max_output_tokens(0);
+    let plan = plan(&bounded, &call.scope, &rules, &[], at)?;
+    let held = Held {
+        state: Arc::clone(state),
+        rules: Arc::clone(&rules),
+        run: None,
+        key: None,
+        entry: plan.entry.cloned(),
+        kind: call.kind.clone(),
+        provider: call.provider.clone(),
+        model: Arc::clone(&call.model),
+        scope: Arc::clone(&call.scope),
+        context: call.context.clone(),
+        operation: call.operation,
+        params: None,
+        server: None,
+        span: SpanIds::NONE,
+        started: at,
+        estimate: crate::engine::Estimate::default(),
+        flags: Flags::NONE,
+        would_deny: None,
+        stream: None,
+    };
+    let bill = settle::read(&held, settlement)?;
+    let used = settle::quantities(&held, &bill);
+    let legs: SmallVec<[LegRequest<'_>; 8]> = plan.requests().collect();
+    let request = HoldRequest {
+        id: state.ids.next().0,
+        name: Some(name),
+        content: digest(&used),
+        legs: &legs,
+        amounts: &used,
+        deadline: Timestamp::MAX,
+        generation: rules.generation,
+        force: true,
+    };
+    let key = match state.ledger.hold(now, &request)? {
+        HoldOutcome::Held(key, _) | HoldOutcome::Repeated(key, _) => key,
+        HoldOutcome::Denied(_) | HoldOutcome::TooManyAccounts => {
+            return Err(Error::new(Code::TooManyAccounts, "no room for another account"));
+        }
+    };
+    settle::settle(Held { key: Some(key), ..held }, bill, None)
+}

@@ -1,0 +1,152 @@
+//! What a call leaves for telemetry.
+
+use super::hold::Held;
+use super::settle::Bill;
+use super::state::State;
+use crate::engine::{Call, CallKind, Denial};
+use crate::telemetry::{
+    Flags, InferenceRecord, Outcome, Record, Refusal, RequestParams, SpanIds, TokenUsage, ToolRecord,
+};
+use crate::values::{Bucket, Label, Scope, Timestamp, Usage};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// A call has ended: settled, released, cut or lost.
+pub(super) fn ended(held: &Held, now: Timestamp, bill: &Bill, flags: Option<Flags>, outcome: Outcome) {
+    if let Some(run) = &held.run {
+        run.used(bill.usage.as_ref(), bill.posted);
+    }
+    if !held.state.recorder.enabled() {
+        return;
+    }
+    let cost = flags.is_some().then_some(bill.posted);
+    let flags = flags.unwrap_or(held.flags);
+    let record = match held.tool() {
+        Some(tool) => Record::Tool(Box::new(ToolRecord {
+            span: held.span,
+            started: held.started,
+            ended: now,
+            scope: Arc::clone(&held.scope),
+            tool: Arc::clone(tool),
+            call_id: None,
+            tool_type: Some("function"),
+            cost,
+            flags,
+            outcome,
+            would_deny: held.would_deny.clone(),
+        })),
+        None => Record::Inference(Box::new(InferenceRecord {
+            span: held.span,
+            operation: held.operation,
+            started: held.started,
+            ended: now,
+            stream: held.stream.as_ref().map(|stream| Box::new(stream.times.clone())),
+            scope: Arc::clone(&held.scope),
+            provider: provider(held),
+            request_model: Some(Arc::clone(&held.model)),
+            response_model: bill.reply.model.clone(),
+            response_id: bill.reply.id.clone(),
+            finish_reasons: bill.reply.finish_reasons.clone(),
+            params: params(held, bill),
+            server: held.server.clone(),
+            usage: bill.usage.as_ref().map(tokens),
+            cost,
+            flags,
+            outcome,
+            price_version: Some(Arc::clone(held.rules.catalog.version())),
+            would_deny: held.would_deny.clone(),
+        })),
+    };
+    held.state.recorder.push(record);
+}
+
+/// A call was denied: a span with `error.type` and a counted decision.
+pub(super) fn denied(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanIds, denial: &Denial) {
+    if !state.recorder.enabled() {
+        return;
+    }
+    let budget = denial.failures.first().map(|failure| Arc::clone(&failure.balance.budget));
+    let outcome = Outcome::Denied(Box::new(Refusal { code: denial.code, budget }));
+    let (started, ended) = (denial.denied_at, denial.denied_at);
+    let record = match &call.kind {
+        CallKind::Tool { name, .. } => Record::Tool(Box::new(ToolRecord {
+            span,
+            started,
+            ended,
+            scope: Arc::clone(scope),
+            tool: Arc::clone(name),
+            call_id: None,
+            tool_type: Some("function"),
+            cost: None,
+            flags: Flags::NONE,
+            outcome,
+            would_deny: None,
+        })),
+        CallKind::Model => Record::Inference(Box::new(InferenceRecord {
+            span,
+            operation: call.operation,
+            started,
+            ended,
+            stream: call.stream.then(Box::default),
+            scope: Arc::clone(scope),
+            provider: call.provider.clone().unwrap_or_else(|| Label::from("unknown")),
+            request_model: Some(Arc::clone(&call.model)),
+            response_model: None,
+            response_id: None,
+            finish_reasons: SmallVec::new(),
+            params: call.params.clone(),
+            server: call.server.clone(),
+            usage: None,
+            cost: None,
+            flags: Flags::NONE,
+            outcome,
+            price_version: None,
+            would_deny: None,
+        })),
+    };
+    state.recorder.push(record);
+}
+
+fn provider(held: &Held) -> Label {
+    let priced = held.entry.as_ref().map(|entry| entry.provider());
+    priced.or(held.provider.as_ref()).cloned().unwrap_or_else(|| Label::from("unknown"))
+}
+
+fn params(held: &Held, bill: &Bill) -> Option<Box<RequestParams>> {
+    let reply = &bill.reply;
+    if reply.tier.is_none() && reply.system_fingerprint.is_none() {
+        return held.params.clone();
+    }
+    let mut params = held.params.clone().unwrap_or_default();
+    if params.openai_api.is_some() {
+        params.openai_response_tier.clone_from(&reply.tier);
+        params.openai_system_fingerprint.clone_from(&reply.system_fingerprint);
+    }
+    Some(params)
+}
+
+/// The conventions' totals, which include their parts.
+pub(super) fn tokens(usage: &Usage) -> TokenUsage {
+    let sum =
+        |buckets: &[Bucket]| buckets.iter().fold(0u64, |sum, bucket| sum.saturating_add(usage.get(*bucket)));
+    TokenUsage {
+        input: usage.total_input(),
+        cache_read: sum(&[
+            Bucket::CacheRead,
+            Bucket::CacheReadAudio,
+            Bucket::CacheReadImage,
+            Bucket::CacheReadVideo,
+        ]),
+        cache_write: sum(&[
+            Bucket::CacheWrite,
+            Bucket::CacheWrite5m,
+            Bucket::CacheWrite30m,
+            Bucket::CacheWrite1h,
+            Bucket::CacheWrite12h,
+            Bucket::CacheWriteAudio,
+        ]),
+        output: usage.total_output(),
+        reasoning: usage.get(Bucket::OutputReasoning),
+        modalities: None,
+    }
+}

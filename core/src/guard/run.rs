@@ -1,0 +1,268 @@
+//! An agent run: a scope with limits of its own, shared by all its child runs, and an `invoke_agent` span.
+
+use super::admit::{self, Outcome};
+use super::hold::Hold;
+use super::state::State;
+use super::{ReserveError, reserve_error};
+use crate::codes::Code;
+use crate::engine::{AccountKeys, Balance, Call, Denial, ParentSpan, Plan, Refusal, RunFrame};
+use crate::error::{Error, Result};
+use crate::loops::Repeats;
+use crate::policy::{Enforce, Facts, LEGS_PER_CALL_MAX, RunLimits};
+use crate::telemetry::{self, AgentRecord, Record, SpanIds};
+use crate::values::{Dimension, Label, NanoUsd, Scope, Timestamp, Usage};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+/// What a run is started with.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// The run's id; generated if absent.
+    pub id: Option<Label>,
+    /// Labels; `agent` is the agent's name. `run` is ignored.
+    pub scope: Arc<Scope>,
+    /// The caller's limits; the policy's `[[run_limits]]` can only be tightened by them.
+    pub limits: RunLimits,
+    /// The span that the run's span is made under.
+    pub parent: Option<ParentSpan>,
+}
+
+/// A run. Cloning it is cheap; all clones are the same run. It ends with [`Run::end`], or when the last clone is
+/// dropped.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub(super) state: Arc<RunState>,
+}
+
+/// A run's parts.
+#[derive(Debug)]
+pub(crate) struct RunState {
+    pub(super) state: Arc<State>,
+    pub(super) id: Label,
+    pub(super) scope: Arc<Scope>,
+    /// This run first, then every run above.
+    pub(super) frames: Arc<[RunFrame]>,
+    pub(super) span: SpanIds,
+    started: Timestamp,
+    above: Option<Arc<RunState>>,
+    /// Shared with all runs of the same root.
+    pub(super) repeats: Arc<Mutex<Repeats>>,
+    ended: AtomicBool,
+    inference_calls: AtomicU32,
+    tool_calls: AtomicU32,
+    input_tokens: AtomicU64,
+    output_tokens: AtomicU64,
+    /// Settled in this process, child runs included, in nano-USD.
+    spent: AtomicI64,
+}
+
+impl Run {
+    pub(super) fn start(
+        state: &Arc<State>,
+        options: RunOptions,
+        parent: Option<&Arc<RunState>>,
+    ) -> Result<Self, ReserveError> {
+        state.start();
+        let now = state.now();
+        let rules = state.rules.load();
+        let base = parent
+            .map_or_else(|| Arc::clone(&options.scope), |run| Arc::new(options.scope.inside(&run.scope)));
+        let id = options.id.unwrap_or_else(|| state.ids.next().to_string().into());
+        let mut scope = Scope::clone(&base);
+        scope.set(&Dimension::Run, Some(&id)).map_err(ReserveError::Failed)?;
+        let facts = Facts { scope: &scope, provider: None, model: None, tool: None };
+        let rule = rules.policy.run_limits.iter().find(|rule| rule.matches.matches(&facts));
+        let enforce = rule.map_or(Enforce::Hard, |rule| rule.enforce);
+        let limits = rule.map_or(options.limits, |rule| rule.limits.tightened_by(&options.limits));
+        let mut frames = vec![RunFrame { id: Arc::clone(&id), limits, enforce, started: now }];
+        frames.extend(parent.iter().flat_map(|run| run.frames.iter().cloned()));
+        let scope = Arc::new(scope);
+        if let Some(refusal) = refused(&frames, parent.map(|run| &**run)) {
+            let denial = Arc::new(Denial::refused(refusal, now));
+            state.events.send(&super::events::Event::Loop(Arc::clone(&denial), scope));
+            return Err(ReserveError::Denied(Box::new(Denial::clone(&denial))));
+        }
+        if frames.len().saturating_mul(4) > LEGS_PER_CALL_MAX {
+            let message = format!(
+                "a run {} levels deep could need more than {LEGS_PER_CALL_MAX} accounts",
+                frames.len()
+            );
+            return Err(ReserveError::Failed(Error::new(Code::TooManyLegs, message).hint("nest fewer runs")));
+        }
+        let above = parent.and_then(|run| run.span.as_parent()).or(options.parent);
+        let run = RunState {
+            span: state.recorder.start_span(above.as_ref(), &state.ids),
+            state: Arc::clone(state),
+            id,
+            scope,
+            frames: frames.into(),
+            started: now,
+            above: parent.cloned(),
+            repeats: parent.map_or_else(Arc::default, |run| Arc::clone(&run.repeats)),
+            ended: AtomicBool::new(false),
+            inference_calls: AtomicU32::new(0),
+            tool_calls: AtomicU32::new(0),
+            input_tokens: AtomicU64::new(0),
+            output_tokens: AtomicU64::new(0),
+            spent: AtomicI64::new(0),
+        };
+        Ok(Self { state: Arc::new(run) })
+    }
+
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> &Label {
+        &self.state.id
+    }
+
+    /// The run's labels, its id among them.
+    #[must_use]
+    pub fn scope(&self) -> &Arc<Scope> {
+        &self.state.scope
+    }
+
+    /// The run's span, for the host's own spans to be made under.
+    #[must_use]
+    pub fn span(&self) -> SpanIds {
+        self.state.span
+    }
+
+    /// A run of a sub-agent: what it uses counts on this run too.
+    ///
+    /// # Errors
+    /// `run_limit_exceeded` (depth), `run_closed`; `label_invalid`, `too_many_legs`.
+    pub fn child(&self, options: RunOptions) -> Result<Run, ReserveError> {
+        Run::start(&self.state.state, options, Some(&self.state))
+    }
+
+    /// Reserves a call of this run; see [`crate::guard::Guard::try_reserve`].
+    ///
+    /// # Errors
+    /// As [`crate::guard::Guard::try_reserve`].
+    pub fn try_reserve(&self, call: &Call) -> Result<Outcome> {
+        admit::try_reserve(&self.state.state, call, Some(&self.state))
+    }
+
+    /// Reserves a call of this run.
+    ///
+    /// # Errors
+    /// [`ReserveError::Denied`] or [`ReserveError::Failed`].
+    pub fn reserve(&self, call: &Call) -> Result<Hold, ReserveError> {
+        reserve_error(self.try_reserve(call))
+    }
+
+    /// What the run and its child runs have spent, in nano-USD.
+    #[must_use]
+    pub fn spent(&self) -> NanoUsd {
+        NanoUsd(self.state.spent.load(Ordering::Relaxed))
+    }
+
+    /// What the run may still spend, in nano-USD: the least of its own and its parents' limits on cost, with what is
+    /// on hold taken off. `None` without such a limit.
+    #[must_use]
+    pub fn remaining(&self) -> Option<NanoUsd> {
+        let balances = self.balances_of(&self.state.frames);
+        let money = balances.iter().filter(|balance| &*balance.budget == "run.cost");
+        money.map(|balance| NanoUsd(balance.available)).min()
+    }
+
+    /// The accounts of the run's own limits: calls, tool calls, tokens, cost, as far as there are limits.
+    #[must_use]
+    pub fn balances(&self) -> Vec<Balance> {
+        self.balances_of(self.state.frames.get(..1).unwrap_or(&[]))
+    }
+
+    fn balances_of(&self, frames: &[RunFrame]) -> Vec<Balance> {
+        let run = &self.state;
+        let (rules, now) = (run.state.rules.load(), run.state.now());
+        let mut plan = Plan::empty();
+        plan.add_runs(&rules, frames);
+        run.state.ledger.expire_due(now);
+        let look =
+            |leg| run.state.ledger.balance(now, plan.key(leg)).unwrap_or_else(|| plan.untouched(leg, now));
+        plan.legs.iter().map(look).collect()
+    }
+
+    /// Ends the run: its span closes. Calls that come late still count; no child run can be started.
+    pub fn end(&self) {
+        self.state.end(None);
+    }
+
+    /// Ends the run with a failure; `error_type` is its low-cardinality name.
+    pub fn fail(&self, error_type: &str) {
+        self.state.end(Some(error_type));
+    }
+}
+
+impl RunState {
+    /// A call of this run was admitted or denied.
+    pub(super) fn called(&self, tool: bool) {
+        let counter = if tool { &self.tool_calls } else { &self.inference_calls };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A call of this run was settled.
+    pub(super) fn used(&self, usage: Option<&Usage>, posted: NanoUsd) {
+        if let Some(usage) = usage {
+            self.input_tokens.fetch_add(usage.total_input(), Ordering::Relaxed);
+            self.output_tokens.fetch_add(usage.total_output(), Ordering::Relaxed);
+        }
+        let mut run = Some(self);
+        while let Some(at) = run {
+            at.spent.fetch_add(posted.0, Ordering::Relaxed);
+            run = at.above.as_deref();
+        }
+    }
+
+    fn end(&self, failed: Option<&str>) {
+        if self.ended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let now = self.state.now();
+        let rules = self.state.rules.load();
+        let mut keys = AccountKeys::default();
+        if let Some(own) = self.frames.first() {
+            let places: Vec<_> =
+                rules.run_rules(own.enforce).iter().map(|rule| keys.push_run(rule.id, own)).collect();
+            let places: Vec<&[u8]> = places.iter().map(|place| keys.get(place)).collect();
+            self.state.ledger.close_accounts(now, &places);
+        }
+        if !self.state.recorder.enabled() {
+            return;
+        }
+        self.state.recorder.push(Record::Agent(Box::new(AgentRecord {
+            span: self.span,
+            started: self.started,
+            ended: now,
+            scope: Arc::clone(&self.scope),
+            inference_calls: self.inference_calls.load(Ordering::Relaxed),
+            tool_calls: self.tool_calls.load(Ordering::Relaxed),
+            input_tokens: self.input_tokens.load(Ordering::Relaxed),
+            output_tokens: self.output_tokens.load(Ordering::Relaxed),
+            outcome: failed.map_or(telemetry::Outcome::Settled, telemetry::Outcome::failed),
+        })));
+    }
+}
+
+impl Drop for RunState {
+    fn drop(&mut self) {
+        if self.state.fork_generation == crate::runtime::fork::generation() {
+            self.end(None);
+        }
+    }
+}
+
+fn refused(frames: &[RunFrame], parent: Option<&RunState>) -> Option<Refusal> {
+    let own = frames.first()?;
+    if parent.is_some_and(|run| run.ended.load(Ordering::Relaxed)) {
+        return Some(Refusal::new(Code::RunClosed, &parent?.id, ""));
+    }
+    let deep = |(above, frame): (usize, &RunFrame)| {
+        let depth = above.saturating_add(1);
+        let most = frame.limits.max_depth.filter(|_| frame.enforce == Enforce::Hard)?;
+        (usize::try_from(most).unwrap_or(usize::MAX) < depth).then_some((depth, most))
+    };
+    let (depth, most) = frames.iter().enumerate().find_map(deep)?;
+    Some(Refusal::new(Code::RunLimitExceeded, &own.id, &format!("{depth} runs deep, {most} allowed")))
+}

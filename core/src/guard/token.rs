@@ -1,0 +1,223 @@
+//! A hold as text: everything that settling needs, so that another handle, a later day or another process can do it.
+
+use super::Receipt;
+use super::hold::Held;
+use super::settle::{self, Settlement, digest};
+use super::state::State;
+use crate::catalog::{ModelEntry, PriceContext, Tier};
+use crate::codes::Code;
+use crate::engine::{CallKind, Estimate, HoldOutcome, HoldRequest, LegRequest, Plan, Quantities};
+use crate::error::{Error, Result};
+use crate::policy::Facts;
+use crate::telemetry::{Flags, Operation};
+use crate::values::{Dimension, Label, NanoUsd, Scope, Timestamp};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+const PREFIX: &str = "sr1.";
+const TOKEN_BYTES_MAX: usize = 256 << 10;
+
+/// What travels.
+#[derive(Debug, Serialize, Deserialize)]
+struct Token {
+    id: String,
+    provider: Option<String>,
+    model: String,
+    tool: Option<String>,
+    scope: Vec<(String, String)>,
+    operation: u8,
+    tier: Option<String>,
+    started: i64,
+    input_tokens: u64,
+    output_tokens: u64,
+    usd: i64,
+    /// The resolved price entry.
+    entry: Option<String>,
+}
+
+/// Writes the token and gives the hold the longest deadline.
+pub(super) fn detach(held: &Held) -> Result<String> {
+    let key = held.key.ok_or_else(|| Error::new(Code::HoldClosed, "nothing is on hold in mode `off`"))?;
+    let longest = held.rules.policy.ledger.max_call_duration;
+    held.state.ledger.expose(key, held.state.now().saturating_add(longest));
+    let token = Token {
+        id: format!("{:032x}", key.id()),
+        provider: held.provider.as_deref().map(str::to_owned),
+        model: held.model.to_string(),
+        tool: held.tool().map(ToString::to_string),
+        scope: scope_pairs(&held.scope),
+        operation: match held.operation {
+            Operation::Chat => 0,
+            Operation::TextCompletion => 1,
+            Operation::GenerateContent => 2,
+            Operation::Embeddings => 3,
+        },
+        tier: held.context.as_ref().and_then(|c| c.tier.as_ref()).map(|tier| tier.as_str().to_owned()),
+        started: held.started.nanos(),
+        input_tokens: held.estimate.input_tokens,
+        output_tokens: held.estimate.output_tokens,
+        usd: held.estimate.quantities.usd,
+        entry: held.entry.as_ref().map(|entry| entry.to_json()),
+    };
+    let json = serde_json::to_vec(&token).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
+    let check = checksum(&json);
+    Ok(format!("{PREFIX}{}.{check:08x}", URL_SAFE_NO_PAD.encode(&json)))
+}
+
+/// Settles the hold of a token. A hold that the ledger does not know (any more) is charged all the same, as `orphan`.
+pub(super) fn settle(state: &Arc<State>, token: &str, settlement: Settlement<'_>) -> Result<Receipt> {
+    let (held, id) = restore(state, token)?;
+    let bill = settle::read(&held, settlement)?;
+    if held.key.is_some() {
+        return settle::settle(held, bill, None);
+    }
+    adopt_orphan(held, id).and_then(|held| settle::settle(held, bill, None))
+}
+
+/// Gives the hold of a token back.
+pub(super) fn release(state: &Arc<State>, token: &str) -> Result<()> {
+    let (held, _) = restore(state, token)?;
+    match held.key {
+        Some(_) => settle::release(held, None),
+        None => Err(Error::new(Code::HoldClosed, "the ledger does not know this hold (any more)")),
+    }
+}
+
+fn restore(state: &Arc<State>, token: &str) -> Result<(Held, u128)> {
+    let token = read(token)?;
+    let id = u128::from_str_radix(&token.id, 16).map_err(|_| damaged("the id is not one"))?;
+    let entry =
+        token.entry.as_deref().map(ModelEntry::from_json).transpose().map_err(|_| damaged("bad price"))?;
+    let mut scope = Scope::default();
+    for (dimension, value) in &token.scope {
+        let dimension = Dimension::parse(dimension).ok_or_else(|| damaged("bad scope"))?;
+        scope.set(&dimension, Some(value))?;
+    }
+    let started = Timestamp::from_nanos(token.started);
+    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let quantities = Quantities {
+        usd: token.usd,
+        input_tokens: count(token.input_tokens),
+        output_tokens: count(token.output_tokens),
+        requests: i64::from(token.tool.is_none()),
+        tool_calls: i64::from(token.tool.is_some()),
+        concurrent: 0,
+    };
+    let tier = token.tier.as_deref().map(Tier::parse);
+    let held = Held {
+        state: Arc::clone(state),
+        rules: state.rules.load_full(),
+        run: None,
+        key: state.ledger.exposed(id),
+        entry: entry.map(Arc::new),
+        kind: token
+            .tool
+            .map_or(CallKind::Model, |name| CallKind::Tool { name: name.into(), cost: token.usd }),
+        provider: token.provider.map(Label::from),
+        model: token.model.into(),
+        scope: Arc::new(scope),
+        context: tier
+            .map(|tier| Box::new(PriceContext { tier: Some(tier), at: started, ..PriceContext::default() })),
+        operation: match token.operation {
+            1 => Operation::TextCompletion,
+            2 => Operation::GenerateContent,
+            3 => Operation::Embeddings,
+            _ => Operation::Chat,
+        },
+        params: None,
+        server: None,
+        span: state.recorder.start_span(None, &state.ids),
+        started,
+        estimate: Estimate {
+            input_tokens: token.input_tokens,
+            output_tokens: token.output_tokens,
+            quantities,
+        },
+        flags: Flags::NONE,
+        would_deny: None,
+        stream: None,
+    };
+    Ok((held, id))
+}
+
+/// Makes the hold again, by force, on the accounts that the call would have today.
+fn adopt_orphan(mut held: Held, id: u128) -> Result<Held> {
+    let rules = Arc::clone(&held.rules);
+    let now = held.state.now();
+    let facts = Facts {
+        scope: &held.scope,
+        provider: held.entry.as_ref().map(|entry| &**entry.provider()),
+        model: held.entry.as_ref().map(|entry| &**entry.model()),
+        tool: held.tool().map(|tool| &**tool),
+    };
+    let mut plan = Plan::empty();
+    plan.add_budgets(&facts, &rules, now)?;
+    let legs: SmallVec<[LegRequest<'_>; 4]> = plan.requests().collect();
+    let name: Label = format!("orphan-{id:032x}").into();
+    let request = HoldRequest {
+        id,
+        name: Some(&name),
+        content: digest(&held.estimate.quantities),
+        legs: &legs,
+        amounts: &held.estimate.quantities,
+        deadline: now.saturating_add(rules.policy.ledger.max_call_duration),
+        generation: rules.generation,
+        force: true,
+    };
+    held.key = match held.state.ledger.hold(now, &request)? {
+        HoldOutcome::Held(key, _) | HoldOutcome::Repeated(key, _) => Some(key),
+        HoldOutcome::Denied(_) | HoldOutcome::TooManyAccounts => {
+            return Err(Error::new(Code::TooManyAccounts, "no room to book a hold that the ledger had lost"));
+        }
+    };
+    held.flags = held.flags.with(Flags::ORPHAN);
+    Ok(held)
+}
+
+fn read(text: &str) -> Result<Token> {
+    if text.len() > TOKEN_BYTES_MAX {
+        return Err(damaged("it is too long"));
+    }
+    let body = text.strip_prefix(PREFIX).ok_or_else(|| damaged("it does not start with \"sr1.\""))?;
+    let (body, check) = body.rsplit_once('.').ok_or_else(|| damaged("its checksum is missing"))?;
+    let json = URL_SAFE_NO_PAD.decode(body).map_err(|_| damaged("it is not base64"))?;
+    if u32::from_str_radix(check, 16).ok() != Some(checksum(&json)) {
+        return Err(damaged("its checksum does not fit"));
+    }
+    serde_json::from_slice(&json).map_err(|_| damaged("its content is not a hold"))
+}
+
+fn damaged(why: &str) -> Error {
+    Error::new(Code::TokenInvalid, format!("this is no token of a hold: {why}"))
+        .field("token")
+        .hint("pass the text that `detach` returned, unchanged")
+}
+
+/// FNV-1a: finds damage, not forgery.
+fn checksum(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811C_9DC5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+fn scope_pairs(scope: &Scope) -> Vec<(String, String)> {
+    let plain = [
+        Dimension::Tenant,
+        Dimension::User,
+        Dimension::Feature,
+        Dimension::Agent,
+        Dimension::Run,
+        Dimension::Session,
+    ];
+    let labels = plain
+        .into_iter()
+        .filter_map(|dimension| Some((dimension.to_string(), scope.get(&dimension)?.to_string())));
+    let tags = scope.tags.iter().map(|(key, value)| (format!("tag.{key}"), value.to_string()));
+    labels.chain(tags).collect()
+}
+
+/// What a token reserved, for people who debug.
+pub(super) fn reserved(text: &str) -> Result<NanoUsd> {
+    read(text).map(|token| NanoUsd(token.usd))
+}

@@ -1,0 +1,143 @@
+//! Where rules come from: a configuration file, values from code, price files. Loading is all or nothing.
+
+use crate::catalog::{self, Catalog};
+use crate::codes::Code;
+use crate::error::{Error, Result};
+use crate::policy::Policy;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Most bytes of one file.
+pub const FILE_BYTES_MAX: u64 = 16 << 20;
+const FILES_MAX: usize = 256;
+
+/// Reads an environment variable.
+pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Everything that rules are loaded from.
+#[derive(Clone)]
+pub struct Sources {
+    /// The configuration file.
+    pub file: Option<PathBuf>,
+    /// A configuration text, with the name it has in errors.
+    pub text: Option<(String, String)>,
+    /// A configuration built in code; its keys win over those of the file.
+    pub values: Option<serde_json::Value>,
+    /// Price files given as text; they win over files.
+    pub prices: Vec<catalog::Source>,
+    /// The environment, for `${NAME}`.
+    pub environment: Environment,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("file", &self.file)
+            .field("prices", &self.prices.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// The prices.
+    pub catalog: Arc<Catalog>,
+    /// Of every byte that was read: the same digest is the same rules.
+    pub digest: u64,
+    /// The files that were read, or looked for.
+    pub files: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// Reads, parses and compiles everything; nothing is kept of a failure.
+    ///
+    /// # Errors
+    /// `config_invalid`, `prices_invalid`, `io` and the codes of [`Policy::parse`], with file, line, key and hint.
+    pub fn load(&self) -> Result<Loaded> {
+        let mut digest = foldhash::fast::FixedState::default().build_hasher();
+        let mut files = Vec::new();
+        let (name, text) = self.config(&mut files)?;
+        text.hash(&mut digest);
+        let policy = Policy::load(&text, &name, self.values.as_ref(), &*self.environment)?;
+        let folder = self.file.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new(""));
+        let mut layers = Vec::new();
+        for pattern in &policy.prices.files {
+            for path in expand(folder, pattern)? {
+                let text = read(&path)?;
+                text.hash(&mut digest);
+                layers.push(catalog::Source { name: path.display().to_string(), text });
+                files.push(path);
+            }
+            files.push(folder.join(pattern));
+        }
+        layers.extend(self.prices.iter().cloned());
+        let catalog = match (policy.prices.builtin, layers.is_empty()) {
+            (true, true) => Catalog::builtin(),
+            (true, false) => Arc::new(Catalog::build(&layers)?),
+            (false, _) => Arc::new(Catalog::build_only(&layers)?),
+        };
+        Ok(Loaded { policy: Arc::new(policy), catalog, digest: digest.finish(), files })
+    }
+
+    fn config(&self, files: &mut Vec<PathBuf>) -> Result<(String, String)> {
+        match (&self.file, &self.text) {
+            (Some(path), _) => {
+                files.push(path.clone());
+                Ok((path.display().to_string(), read(path)?))
+            }
+            (None, Some((name, text))) => Ok((name.clone(), text.clone())),
+            (None, None) => Ok((String::new(), String::new())),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    let failed = |why: String| Error::new(Code::Io, why).at(path.display().to_string(), None);
+    let size = std::fs::metadata(path).map_err(|e| failed(e.to_string()))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(failed(format!("has {size} bytes, at most {FILE_BYTES_MAX} are allowed")));
+    }
+    let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+    String::from_utf8(bytes).map_err(|e| {
+        Error::new(Code::ConfigInvalid, format!("is not UTF-8 from byte {}", e.utf8_error().valid_up_to()))
+            .at(path.display().to_string(), None)
+    })
+}
+
+/// The files of a pattern: `*` in the last part stands for any name, sorted, so that every process reads them in the
+/// same order.
+fn expand(folder: &Path, pattern: &str) -> Result<BTreeSet<PathBuf>> {
+    let path = folder.join(pattern);
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    let Some((head, tail)) = name.split_once('*') else { return Ok(BTreeSet::from([path])) };
+    let parent = path.parent().unwrap_or(folder);
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let entries = std::fs::read_dir(parent).map_err(|e| {
+        Error::new(Code::Io, e.to_string()).at(parent.display().to_string(), None).field("prices.files")
+    })?;
+    let mut found = BTreeSet::new();
+    for entry in entries.flatten() {
+        let file = entry.file_name();
+        let file = file.to_string_lossy();
+        let fits = file.len() >= head.len().saturating_add(tail.len())
+            && file.starts_with(head)
+            && file.ends_with(tail);
+        if fits && !file.starts_with('.') {
+            found.insert(entry.path());
+        }
+    }
+    if found.len() > FILES_MAX {
+        return Err(Error::new(
+            Code::ConfigInvalid,
+            format!("{pattern:?} stands for more than {FILES_MAX} files"),
+        )
+        .field("prices.files"));
+    }
+    Ok(found)
+}
