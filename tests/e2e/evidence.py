@@ -119,18 +119,21 @@ class TenantEvidence:
     def requests_for(self, model: str) -> int:
         return sum(1 for entry in self.requests if entry["model"] == model)
 
-    def billed_tokens(self, kind: str) -> int:
-        return sum(entry["tokens"][kind] for entry in self.billed)
+    def billed_tokens(self, kind: str, without: str = "") -> int:
+        return sum(entry["tokens"][kind] for entry in self.billed if entry["api"] != without)
 
     def metered(self, kind: str) -> int:
-        """What a token counter should have counted, in the journal's words."""
-        written = self.billed_tokens("cache_write") + self.billed_tokens("cache_write_1h")
+        """What a token counter should have counted: by the conventions, embeddings are no inference."""
+
+        def billed(*names: str) -> int:
+            return sum(self.billed_tokens(name, without="openai_embeddings") for name in names)
+
         counts = {
-            "input tokens": self.billed_tokens("total_input"),
-            "output tokens": self.billed_tokens("output"),
-            "cache reads": self.billed_tokens("cache_read"),
-            "cache writes": written,
-            "reasoning tokens": self.billed_tokens("reasoning"),
+            "input tokens": billed("total_input"),
+            "output tokens": billed("output"),
+            "cache reads": billed("cache_read"),
+            "cache writes": billed("cache_write", "cache_write_1h"),
+            "reasoning tokens": billed("reasoning"),
         }
         return counts[kind]
 
