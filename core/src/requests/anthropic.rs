@@ -1,10 +1,9 @@
 //! Anthropic Messages.
 
-use super::fields::{Body, any, float, label, labels, limit, list, object, text};
+use super::fields::{self, Body, any, float, label, labels, limit, list, object, text};
 use super::size::Size;
 use super::tools::PROVIDER_TOOL_TOKENS;
 use super::{OtherModel, Request, TOOL_USES_UNSTATED};
-use crate::catalog::normalise::tier;
 use crate::error::Result;
 use crate::values::Bucket;
 use serde_json::Value;
@@ -39,10 +38,7 @@ pub(super) fn read(map: &Body, request: &mut Request) -> Result<()> {
     request.input_tokens = size.input();
     request.speed = label(map, &["speed"]).filter(|speed| &**speed != "standard");
     request.geo = label(map, &["inference_geo"]).filter(|geo| &**geo != "global");
-    request.tier = match text(map, &["service_tier"]) {
-        Some("auto") => Some("auto".into()),
-        stated => stated.and_then(tier),
-    };
+    request.tier = fields::tier(map, &["service_tier"]);
     let params = &mut request.params;
     params.temperature = float(map, &["temperature"]);
     params.top_p = float(map, &["top_p"]);

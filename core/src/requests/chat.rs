@@ -3,7 +3,6 @@
 use super::fields::{self, Body, any, float, label, labels, limit, list, object, text};
 use super::size::Size;
 use super::{OtherModel, Request, tools};
-use crate::catalog::normalise::tier;
 use crate::error::Result;
 use crate::values::Bucket;
 use serde_json::Value;
@@ -160,9 +159,8 @@ pub(super) fn output_type(format: Option<&str>) -> Option<crate::values::scope::
     }
 }
 
-/// The tier that is asked for. `auto` stays `auto`: the provider decides.
+/// The tier that is asked for, for the price and for telemetry.
 pub(super) fn service_tier(map: &Body, request: &mut Request) {
-    let Some(stated) = label(map, &["service_tier"]) else { return };
-    request.tier = if &*stated == "auto" { Some(stated.clone()) } else { tier(&stated) };
-    request.params.openai_request_tier = Some(stated);
+    request.tier = fields::tier(map, &["service_tier"]);
+    request.params.openai_request_tier = label(map, &["service_tier"]);
 }

@@ -1,6 +1,7 @@
 //! Reads the fields of a request that are the same in several APIs.
 
 use super::CHOICES_MAX;
+use crate::catalog::{Tier, normalise};
 use crate::codes::Code;
 use crate::error::{Error, Result};
 use crate::values::scope::{LABEL_BYTES_MAX, Label};
@@ -91,5 +92,13 @@ fn invalid(names: &[&str], why: &str) -> Error {
     match names.first() {
         Some(name) => error.field(*name),
         None => error,
+    }
+}
+
+/// The service tier that is asked for.
+pub(super) fn tier(map: &Body, names: &[&str]) -> Option<Tier> {
+    match text(map, names)? {
+        "auto" => Some(Tier::Auto),
+        word => normalise::tier(word),
     }
 }

@@ -3,7 +3,6 @@
 use super::fields::{self, Body, any, float, label, labels, limit, list, object, text};
 use super::size::Size;
 use super::{Request, TOOL_USES_UNSTATED};
-use crate::catalog::normalise::tier;
 use crate::error::Result;
 use crate::values::Bucket;
 use serde_json::{Map, Value};
@@ -33,9 +32,8 @@ pub(super) fn read(map: &Body, request: &mut Request) -> Result<()> {
     request.max_output_tokens = limit(config, &["maxOutputTokens", "max_output_tokens"])?;
     request.choices = fields::choices(config, &["candidateCount", "candidate_count"])?;
     modalities(config, request);
-    let stated = text(map, &["serviceTier", "service_tier"])
-        .or_else(|| text(config, &["serviceTier", "service_tier"]));
-    request.tier = stated.and_then(|text| tier(&text.to_ascii_lowercase()));
+    const TIER: [&str; 2] = ["serviceTier", "service_tier"];
+    request.tier = fields::tier(map, &TIER).or_else(|| fields::tier(config, &TIER));
     request.media.extend(size.media.iter().copied());
     request.input_tokens = size.input();
     sampling(config, request);

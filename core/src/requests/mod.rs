@@ -16,6 +16,7 @@ pub use crate::telemetry::{Operation, RequestParams};
 pub use endpoint::{Endpoint, endpoint, model_of_path, path_streams};
 pub use size::FRAME_TOKENS;
 
+use crate::catalog::Tier;
 use crate::codes::Code;
 use crate::error::{Error, Result};
 use crate::values::scope::Label;
@@ -126,8 +127,8 @@ pub struct Request {
     pub include_usage: Option<bool>,
     /// The response is made in the background and fetched later.
     pub background: bool,
-    /// The service tier, in the catalog's words; `auto` when the caller leaves it to the provider.
-    pub tier: Option<Label>,
+    /// The service tier that is asked for; [`Tier::Auto`] when the caller leaves it to the provider in so many words.
+    pub tier: Option<Tier>,
     /// The speed mode: `fast`, or `None` for standard.
     pub speed: Option<Label>,
     /// The data-residency zone that is asked for.

@@ -29,7 +29,7 @@ fn chat() {
     let format = u64::try_from(r#"{"type":"json_object"}"#.len()).unwrap() + 1;
     assert_eq!(read.input_tokens, InputSize::Bound(9 + 7 + 2 * FRAME_TOKENS + format));
     assert_eq!((read.max_output_tokens, read.choices, read.max_output_total()), (Some(200), 3, Some(600)));
-    assert_eq!((read.stream, read.include_usage, read.tier.as_deref()), (true, Some(false), Some("flex")));
+    assert_eq!((read.stream, read.include_usage, read.tier), (true, Some(false), Some(Tier::Flex)));
     assert_eq!(
         (read.params.temperature, read.params.seed, read.params.choices),
         (Some(0.5), Some(-7), Some(3))
@@ -133,7 +133,7 @@ fn responses() {
     );
     assert!(matches!(read.input_tokens, InputSize::Bound(100..=400)), "{:?}", read.input_tokens);
     assert_eq!((read.max_output_tokens, read.background), (Some(1000), true));
-    assert_eq!(read.tier.as_deref(), Some("auto"));
+    assert_eq!(read.tier, Some(Tier::Auto));
     assert_eq!(read.params.reasoning_level.as_deref(), Some("high"));
     assert_eq!(read.params.openai_api, Some("responses"));
 }
@@ -187,8 +187,8 @@ fn anthropic() {
     assert_eq!(read.input_tokens, InputSize::Bound(9 + 2 + 5 + 2 * FRAME_TOKENS));
     assert_eq!((read.max_output_tokens, read.stream), (Some(1024), true));
     assert_eq!(
-        (read.tier.as_deref(), read.speed.as_deref(), read.geo.as_deref()),
-        (Some("standard"), Some("fast"), Some("us"))
+        (read.tier, read.speed.as_deref(), read.geo.as_deref()),
+        (Some(Tier::Standard), Some("fast"), Some("us"))
     );
     assert_eq!((read.params.top_k, read.params.stop_sequences.len()), (Some(5), 2));
     let interleaved =

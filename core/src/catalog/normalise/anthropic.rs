@@ -1,7 +1,7 @@
 //! Anthropic Messages, also on Vertex, Azure and Bedrock InvokeModel: input excludes the cache.
 
 use super::figures::Figures;
-use super::reply::{Notes, PARTS_MAX, Part, Reply, Rule, label, list, object, tier};
+use super::reply::{Notes, PARTS_MAX, Part, Reply, Rule, label, list, object};
 use super::tokens::{Convention, Place, Tokens, Written, disjoint};
 use crate::values::scope::Label;
 use crate::values::{Bucket, Usage};
@@ -29,7 +29,7 @@ pub(super) fn reply(map: &Map<String, Value>) -> Reply {
 
 /// A `usage` object: the buckets, the parts of other models, and what selects the price.
 pub(super) fn read_usage(map: &Map<String, Value>, reply: &mut Reply, notes: &mut Notes) {
-    reply.tier = map.get("service_tier").and_then(Value::as_str).and_then(tier);
+    reply.set_tier(map.get("service_tier"));
     reply.speed = label(map.get("speed")).filter(|speed| &**speed != "standard");
     reply.geo = label(map.get("inference_geo")).filter(|geo| !matches!(&**geo, "global" | "not_available"));
     let Some(mut usage) = message(map, notes) else { return };

@@ -1,7 +1,7 @@
 //! Amazon Bedrock Converse: input excludes the cache, except for OpenAI's models in a stream.
 
 use super::figures::Figures;
-use super::reply::{Notes, Reply, Rule, label, list, object, tier};
+use super::reply::{Notes, Reply, Rule, label, list, object};
 use super::tokens::{Convention, Place, Tokens, Written, disjoint};
 use crate::values::Usage;
 use serde_json::{Map, Value};
@@ -9,14 +9,9 @@ use serde_json::{Map, Value};
 /// A whole reply, or the `metadata` event of a stream. Converse does not name the model: `model` is the requested one.
 pub(super) fn reply(map: &Map<String, Value>, model: Option<&str>) -> Reply {
     let mut notes = Notes::default();
-    let mut reply = Reply {
-        finish_reasons: label(map.get("stopReason")).into_iter().collect(),
-        tier: object(map, "serviceTier")
-            .and_then(|tier| tier.get("type"))
-            .and_then(Value::as_str)
-            .and_then(tier),
-        ..Reply::default()
-    };
+    let mut reply =
+        Reply { finish_reasons: label(map.get("stopReason")).into_iter().collect(), ..Reply::default() };
+    reply.set_tier(object(map, "serviceTier").and_then(|tier| tier.get("type")));
     if let Some(usage) = object(map, "usage") {
         reply.usage = read_usage(usage, model, &mut notes);
     }

@@ -1,8 +1,9 @@
 //! Gemini and Vertex `generateContent`: the prompt includes the cache, candidates exclude thoughts.
 
 use super::figures::Figures;
-use super::reply::{Notes, Reply, Rule, label, list, object, tier};
+use super::reply::{Notes, Reply, Rule, label, list, object};
 use super::tokens::{Convention, Media, Place, Tokens, disjoint};
+use crate::catalog::Tier;
 use crate::values::scope::Label;
 use crate::values::{AttoUsd, Bucket, Usage};
 use serde_json::{Map, Value};
@@ -42,17 +43,9 @@ fn reason(value: &Value) -> Option<Label> {
 
 /// A `usageMetadata` object: the buckets and the tier.
 pub(super) fn read_usage(map: &Map<String, Value>, reply: &mut Reply, notes: &mut Notes) {
-    let traffic = either(map, "trafficType", "traffic_type").and_then(Value::as_str).unwrap_or("");
-    let stated = either(map, "serviceTier", "service_tier").and_then(Value::as_str).unwrap_or("");
-    reply.tier = match traffic {
-        "ON_DEMAND" => tier("standard"),
-        "ON_DEMAND_PRIORITY" => tier("priority"),
-        "ON_DEMAND_FLEX" => tier("flex"),
-        "ON_DEMAND_OFFPEAK" => tier("offpeak"),
-        "PROVISIONED_THROUGHPUT" => tier("provisioned"),
-        _ => tier(&stated.to_ascii_lowercase()),
-    };
-    if traffic == "PROVISIONED_THROUGHPUT" {
+    let traffic = either(map, "trafficType", "traffic_type");
+    reply.set_tier(traffic.or_else(|| either(map, "serviceTier", "service_tier")));
+    if reply.tier == Some(Tier::Provisioned) {
         // Paid by the hour: this call is charged nothing.
         reply.reported_cost = Some(AttoUsd::ZERO);
     }

@@ -3,7 +3,7 @@
 
 use super::figures::Figures;
 use super::number::{money, scaled};
-use super::reply::{Notes, PARTS_MAX, Part, Reply, Rule, label, list, object, tier};
+use super::reply::{Notes, PARTS_MAX, Part, Reply, Rule, label, list, object};
 use super::tokens::{Convention, Media, Place, Tokens, Written, disjoint};
 use crate::values::scope::Label;
 use crate::values::{AttoUsd, Bucket, Usage};
@@ -21,7 +21,6 @@ pub(super) fn reply(provider: Option<&str>, map: &Map<String, Value>) -> Reply {
         model: label(map.get("model")),
         id: label(map.get("id")),
         finish_reasons: finish_reasons(map),
-        tier: map.get("service_tier").and_then(Value::as_str).and_then(tier),
         system_fingerprint: label(map.get("system_fingerprint")),
         error: error(map),
         pending: matches!(map.get("status").and_then(Value::as_str), Some("queued" | "in_progress")),
@@ -32,10 +31,9 @@ pub(super) fn reply(provider: Option<&str>, map: &Map<String, Value>) -> Reply {
         let embeddings = map.get("object").and_then(Value::as_str) == Some("list");
         reply.usage = usage(provider, usage_map, embeddings, &mut notes);
         reply.reported_cost = reported_cost(usage_map);
-        if reply.tier.is_none() {
-            reply.tier = usage_map.get("service_tier").and_then(Value::as_str).and_then(tier);
-        }
+        reply.set_tier(usage_map.get("service_tier"));
     }
+    reply.set_tier(map.get("service_tier"));
     if let Some(usage) = &mut reply.usage {
         count_server_tools(map, usage, &mut notes);
     }

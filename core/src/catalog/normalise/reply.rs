@@ -1,5 +1,6 @@
 //! What a provider's reply says, in one shape.
 
+use crate::catalog::Tier;
 use crate::values::scope::{LABEL_BYTES_MAX, Label};
 use crate::values::{AttoUsd, Usage};
 use serde_json::{Map, Value};
@@ -24,8 +25,10 @@ pub struct Reply {
     pub id: Option<Label>,
     /// Why each choice ended, in the order of the choices.
     pub finish_reasons: SmallVec<[Label; 1]>,
-    /// The service tier that served the call, in the catalog's words; `standard` when the provider says so.
-    pub tier: Option<Label>,
+    /// The service tier that served the call; `None` when the provider does not say.
+    pub tier: Option<Tier>,
+    /// The same in the provider's word.
+    pub service_tier: Option<Label>,
     /// The speed mode: `fast`, or `None` for standard.
     pub speed: Option<Label>,
     /// The data-residency zone that is priced apart: `us`, `eu`, …
@@ -169,15 +172,22 @@ pub(super) fn list<'a>(map: &'a Map<String, Value>, key: &str) -> &'a [Value] {
     map.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// The catalog's word for a service tier. `None` when the provider leaves it open (`auto`).
-pub(crate) fn tier(text: &str) -> Option<Label> {
-    let word = match text {
-        "" | "auto" | "unspecified" => return None,
-        "default" | "standard" | "standard_only" | "on_demand" => "standard",
+/// The tier behind a provider's word. `None` when there is none or it leaves the tier open (`auto`).
+pub(crate) fn tier(text: &str) -> Option<Tier> {
+    match text {
+        "" | "auto" | "unspecified" | "TRAFFIC_TYPE_UNSPECIFIED" => None,
         // OpenAI's fast mode is served and billed as priority.
-        "fast" => "priority",
-        other if other.len() <= LABEL_BYTES_MAX => other,
-        _ => return None,
-    };
-    Some(word.into())
+        "fast" => Some(Tier::Priority),
+        word => Some(Tier::parse(word)),
+    }
+}
+
+impl Reply {
+    /// Takes the tier that the provider states, if it states one.
+    pub(super) fn set_tier(&mut self, word: Option<&Value>) {
+        if let Some(word) = label(word) {
+            self.tier = tier(&word);
+            self.service_tier = Some(word);
+        }
+    }
 }

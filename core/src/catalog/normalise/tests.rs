@@ -2,6 +2,7 @@
 //! `cases.json`, and hostile ones.
 
 use super::*;
+use crate::catalog::Tier;
 use crate::values::AttoUsd;
 use serde_json::json;
 
@@ -51,7 +52,7 @@ fn what_is_around_the_usage() {
     );
     assert_eq!(chat.model.as_deref(), Some("gpt-4o-2024-08-06"));
     assert_eq!(chat.id.as_deref(), Some("chatcmpl-1"));
-    assert_eq!(chat.tier.as_deref(), Some("standard"));
+    assert_eq!((chat.tier, chat.service_tier.as_deref()), (Some(Tier::Standard), Some("default")));
     assert_eq!(chat.finish_reasons.iter().map(|reason| &**reason).collect::<Vec<_>>(), ["stop", "length"]);
     assert_eq!(chat.system_fingerprint.as_deref(), Some("fp_44709d6fcb"));
 
@@ -68,7 +69,7 @@ fn what_is_around_the_usage() {
         buckets(&message.usage.unwrap()),
         json!({"input": 3, "cache_read": 10, "output": 20, "output_reasoning": 30, "web_search": 2, "web_fetch": 1})
     );
-    assert_eq!(message.tier.as_deref(), Some("priority"));
+    assert_eq!(message.tier, Some(Tier::Priority));
     assert_eq!((message.speed.as_deref(), message.geo.as_deref()), (Some("fast"), Some("us")));
 
     let gemini = read(
@@ -86,7 +87,7 @@ fn what_is_around_the_usage() {
         json!({"input": 25, "input_image": 50, "input_audio": 25, "output": 10, "web_search": 1, "maps_grounding": 1}),
         "the list of modalities is five short: text"
     );
-    assert_eq!(gemini.tier.as_deref(), Some("priority"));
+    assert_eq!(gemini.tier, Some(Tier::Priority));
     let snake = json!({"usage_metadata": {"prompt_token_count": 5, "candidates_token_count": 1, "total_token_count": 6}});
     assert_eq!(used("google", snake), json!({"input": 5, "output": 1}));
 }

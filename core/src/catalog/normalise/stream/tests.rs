@@ -1,6 +1,7 @@
 //! Streams as the providers send them, cut at every point, and hostile ones.
 
 use super::*;
+use crate::catalog::Tier;
 use crate::catalog::normalise::Rule;
 use proptest::prelude::*;
 use serde_json::json;
@@ -51,7 +52,7 @@ fn chat() {
         (reply.model.as_deref(), reply.id.as_deref()),
         (Some("gpt-4o-2024-08-06"), Some("chatcmpl-1"))
     );
-    assert_eq!((&*reply.finish_reasons[0], reply.tier.as_deref()), ("stop", Some("standard")));
+    assert_eq!((&*reply.finish_reasons[0], reply.tier), ("stop", Some(Tier::Standard)));
 }
 
 #[test]
@@ -126,7 +127,7 @@ fn anthropic() {
         (reply.id.as_deref(), &*reply.finish_reasons[0], reply.geo.as_deref()),
         (Some("msg_1"), "end_turn", Some("us"))
     );
-    assert_eq!((reply.tier.as_deref(), reply.anomalies.len()), (Some("standard"), 0));
+    assert_eq!((reply.tier, reply.anomalies.len()), (Some(Tier::Standard), 0));
 
     let cut = feed(Api::AnthropicMessages, "anthropic", &events[..4]);
     assert!(!cut.is_complete());
@@ -183,7 +184,7 @@ fn responses() {
         json!({"input": 200, "cache_read": 2000, "cache_write": 400, "output": 36, "output_reasoning": 64, "web_search": 1})
     );
     let reply = reader.reply();
-    assert_eq!((&*reply.finish_reasons[0], reply.tier.as_deref()), ("max_output_tokens", Some("priority")));
+    assert_eq!((&*reply.finish_reasons[0], reply.tier), ("max_output_tokens", Some(Tier::Priority)));
 
     let failed = json!({"type": "response.failed", "response": {"status": "failed", "usage": null,
         "error": {"code": "server_error", "message": "m"}}});
