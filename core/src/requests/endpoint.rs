@@ -25,7 +25,7 @@ const PATH_BYTES_MAX: usize = 4096;
 /// client's base URL, absolute, or a whole URL, with or without a query.
 #[must_use]
 pub fn endpoint(provider: &str, method: &str, path: &str) -> Endpoint {
-    let Some(segments) = segments(path) else { return Endpoint::Unguarded };
+    let Some(segments) = segments(provider, path) else { return Endpoint::Unguarded };
     let post = method.eq_ignore_ascii_case("POST");
     if post && let Some(api) = guarded(&segments) {
         return Endpoint::Guarded(api);
@@ -63,8 +63,9 @@ pub fn path_streams(path: &str) -> bool {
 
 type Segments<'a> = SmallVec<[&'a str; 12]>;
 
-/// The path without origin, query, version and deployment. `None` for what a server might read differently.
-fn segments(path: &str) -> Option<Segments<'_>> {
+/// The path without origin, query, version and deployment (an Azure word; Anthropic's deployments are agents).
+/// `None` for what a server might read differently.
+fn segments<'a>(provider: &str, path: &'a str) -> Option<Segments<'a>> {
     if path.len() > PATH_BYTES_MAX || path.contains(['\\', '%']) {
         return None;
     }
@@ -73,14 +74,14 @@ fn segments(path: &str) -> Option<Segments<'_>> {
         Some((_, rest)) => rest.split_once('/')?.1,
         None => path,
     };
-    let mut segments: Segments<'_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let mut segments: Segments<'a> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
         return None;
     }
     loop {
         match segments.as_slice() {
             ["v1" | "v1beta" | "v1alpha" | "api" | "openai" | "upload", _, ..] => drop(segments.remove(0)),
-            ["deployments" | "engines", _, _, ..] => drop(segments.drain(..2)),
+            ["deployments" | "engines", _, _, ..] if provider != "anthropic" => drop(segments.drain(..2)),
             _ => return Some(segments),
         }
     }
@@ -279,6 +280,7 @@ mod tests {
             ("anthropic", "post", "/v1/messages/batches/b1/cancel"),
             ("anthropic", "GET", "/v1/messages/batches/b1/results"),
             ("anthropic", "POST", "/v1/files?beta=true"),
+            ("anthropic", "POST", "/v1/deployments/d1/pause"),
             ("google", "POST", "/v1beta/models/gemini-2.5-flash:countTokens"),
             ("google", "POST", "/upload/v1beta/files"),
         ] {

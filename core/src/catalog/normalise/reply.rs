@@ -175,7 +175,8 @@ pub(super) fn list<'a>(map: &'a Map<String, Value>, key: &str) -> &'a [Value] {
 /// The tier behind a provider's word. `None` when there is none or it leaves the tier open (`auto`).
 pub(crate) fn tier(text: &str) -> Option<Tier> {
     match text {
-        "" | "auto" | "unspecified" | "TRAFFIC_TYPE_UNSPECIFIED" => None,
+        "" | "auto" | "unspecified" => None,
+        word if word.ends_with("_UNSPECIFIED") => None,
         // OpenAI's fast mode is served and billed as priority.
         "fast" => Some(Tier::Priority),
         word => Some(Tier::parse(word)),
