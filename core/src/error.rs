@@ -51,6 +51,15 @@ impl Error {
         self
     }
 
+    /// The same error under another code: what a parser calls a bad file is a bad argument in code.
+    #[must_use]
+    pub fn recode(mut self, from: Code, to: Code) -> Self {
+        if self.body.code == from {
+            self.body.code = to;
+        }
+        self
+    }
+
     /// Says what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

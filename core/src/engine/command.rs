@@ -1,6 +1,6 @@
 //! What the application asks for: one model call, or one tool call.
 
-use crate::catalog::{PriceContext, Tier};
+use crate::catalog::PriceContext;
 use crate::codes::Code;
 use crate::error::{Error, Result};
 use crate::requests::{InputSize, OtherModel};
@@ -208,6 +208,13 @@ impl Call {
         self
     }
 
+    /// The host that is addressed, for telemetry.
+    #[must_use]
+    pub fn server(mut self, server: Server) -> Self {
+        self.server = Some(Arc::new(server));
+        self
+    }
+
     /// A hash of the request's content, for the detector of repeats.
     #[must_use]
     pub fn fingerprint(mut self, fingerprint: u64) -> Self {
@@ -229,7 +236,7 @@ impl Call {
         let selects = request.tier.is_some() || request.speed.is_some() || request.geo.is_some();
         if selects || !request.media.is_empty() {
             let context = self.context.get_or_insert_default();
-            context.tier = request.tier.as_deref().map(Tier::parse);
+            context.tier = request.tier;
             context.speed = request.speed;
             context.geo = request.geo;
             context.media = !request.media.is_empty();

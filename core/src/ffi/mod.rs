@@ -1,1 +1,14 @@
-//! (to be written)
+//! The JSON doors of the language bindings and of the shared vectors: one reading of arguments, one writing of
+//! answers, for every language. Keys are `snake_case`; the fast path of a binding goes past these doors, the rest
+//! through [`invoke`].
+
+mod input;
+mod invoke;
+mod output;
+
+pub use input::{Settle, builder, call, parent_span, run_options, scope, settle_with};
+pub use invoke::{Failure, invoke};
+pub use output::{
+    balance, cost, decision, denial, error, event, flush_report, hold, problem, receipt, reload_report,
+    scope as scope_json,
+};

@@ -119,7 +119,7 @@ fn params(held: &Held, bill: &Bill) -> Option<Box<RequestParams>> {
     }
     let mut params = held.params.clone().unwrap_or_default();
     if params.openai_api.is_some() {
-        params.openai_response_tier.clone_from(&reply.tier);
+        params.openai_response_tier = reply.tier.as_ref().map(|tier| Label::from(tier.as_str()));
         params.openai_system_fingerprint.clone_from(&reply.system_fingerprint);
     }
     Some(params)

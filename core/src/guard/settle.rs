@@ -4,7 +4,7 @@ use super::events::{Event, EventKind};
 use super::hold::Held;
 use super::{Receipt, report};
 use crate::catalog::normalise::{self, Anomaly, Reply, StreamReader};
-use crate::catalog::{Cost, ModelEntry, PriceContext, Resolution, Tier};
+use crate::catalog::{Cost, ModelEntry, PriceContext, Resolution};
 use crate::engine::{CallKind, Quantities, Settled};
 use crate::error::Result;
 use crate::telemetry::{Flags, Outcome};
@@ -239,11 +239,7 @@ fn context(held: &Held, reply: &Reply) -> PriceContext {
     PriceContext {
         at: held.started,
         ended_at: Some(held.state.now()),
-        tier: reply
-            .tier
-            .as_deref()
-            .map(Tier::parse)
-            .or_else(|| asked.and_then(|context| context.tier.clone())),
+        tier: reply.tier.clone().or_else(|| asked.and_then(|context| context.tier.clone())),
         speed: reply.speed.clone().or_else(|| asked.and_then(|context| context.speed.clone())),
         geo: reply.geo.clone().or_else(|| asked.and_then(|context| context.geo.clone())),
         ..asked.cloned().unwrap_or_default()

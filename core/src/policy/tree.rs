@@ -193,6 +193,7 @@ fn too_deep() -> Error {
 }
 
 /// A table being read: each key is taken once, [`Table::finish`] refuses what is left.
+#[derive(Debug)]
 pub(crate) struct Table {
     path: String,
     line: usize,
