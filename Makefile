@@ -1,0 +1,51 @@
+# Everything that this project can do, one target each. `make` prints them.
+PYTHON ?= python3
+NODE ?= node
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: help setup demo test bench bench-gate lint stubs prices check-prices deny
+.DEFAULT_GOAL := help
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.ready: tests/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed" if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+bindings-node/node_modules/.ready: bindings-node/package.json bindings-node/package-lock.json
+	@$(NODE) -e 'if (+process.versions.node.split(".")[0] < 20) { console.error("Node 20 or later is needed"); process.exit(1) }'
+	cd bindings-node && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+setup: $(VENV)/.ready bindings-node/node_modules/.ready
+
+demo: setup ## build everything, play two tenants against a local provider, show what was spent
+	$(PY) tests/run.py demo
+
+test: setup ## everything that gates a change; the last line counts the tests
+	$(PY) tests/run.py test
+
+lint: setup ## format and lint checks of all languages
+	$(PY) tests/run.py lint
+
+bench: setup ## speed and size as a table, and in target/bench.json
+	$(PY) benches/run.py
+
+bench-gate: setup ## instruction counts against benches/limits.toml
+	$(PY) benches/run.py --gate
+
+stubs: setup ## check the Python stubs against the built module
+	$(PY) tests/run.py stubs
+
+prices: setup ## check the price catalog: schema, impossible prices, age
+	$(PY) pricing/check.py
+
+check-prices: setup ## compare every shipped price with two published catalogs (downloads them from the package index)
+	$(PY) pricing/check.py --cross-check
+
+deny: ## licences, duplicates and sources of dependencies (needs cargo-deny)
+	cargo deny check
