@@ -172,6 +172,11 @@ impl Table {
         self.rates.get(usize::from(*place)).copied()
     }
 
+    /// The rates that the file itself names, of the keys in a bit mask.
+    pub(crate) fn listed(&self, keys: u64) -> impl Iterator<Item = Keyed> {
+        self.rates.iter().filter(move |keyed| keys & (1 << keyed.key.index()) != 0).copied()
+    }
+
     /// Whether the file itself names a rate for this bucket.
     pub(crate) fn lists(&self, bucket: Bucket) -> bool {
         self.rate(bucket).is_some_and(|keyed| keyed.key == bucket)

@@ -22,17 +22,17 @@ impl std::fmt::Display for Unpriced {
 }
 
 /// What an input token can turn out to be, whatever the request says.
-const INPUT: &[Bucket] = &[Bucket::Input, Bucket::InputTool, Bucket::CacheRead];
+const INPUT: u64 = mask(&[Bucket::Input, Bucket::InputTool, Bucket::CacheRead]);
 /// What it can be if the request may write to a cache.
-const CACHE_WRITE: &[Bucket] = &[
+const CACHE_WRITE: u64 = mask(&[
     Bucket::CacheWrite,
     Bucket::CacheWrite5m,
     Bucket::CacheWrite30m,
     Bucket::CacheWrite1h,
     Bucket::CacheWrite12h,
-];
+]);
 /// What it can be if the request carries media.
-const MEDIA: &[Bucket] = &[
+const MEDIA: u64 = mask(&[
     Bucket::InputAudio,
     Bucket::InputImage,
     Bucket::InputVideo,
@@ -40,16 +40,25 @@ const MEDIA: &[Bucket] = &[
     Bucket::CacheReadImage,
     Bucket::CacheReadVideo,
     Bucket::CacheWriteAudio,
-];
+]);
 /// What an output token can turn out to be.
-const OUTPUT: &[Bucket] = &[
+const OUTPUT: u64 = mask(&[
     Bucket::Output,
     Bucket::OutputReasoning,
     Bucket::OutputCitation,
     Bucket::OutputAudio,
     Bucket::OutputImage,
     Bucket::OutputVideo,
-];
+]);
+
+/// One bit per bucket.
+const fn mask(buckets: &[Bucket]) -> u64 {
+    let (mut bits, mut rest) = (0, buckets);
+    while let [bucket, others @ ..] = rest {
+        (bits, rest) = (bits | 1 << bucket.index(), others);
+    }
+    bits
+}
 
 impl ModelEntry {
     /// The most that a call with at most these tokens can cost: each token at the dearest rate it can reach
@@ -68,17 +77,13 @@ impl ModelEntry {
     ) -> Result<AttoUsd, Unpriced> {
         let period = self.period(context.at).ok_or(Unpriced { bucket: Bucket::Input })?;
         let bound = Bound::new(self, period, input_tokens.saturating_add(extra.total_input()), context);
-        let mut input: SmallVec<[Bucket; 16]> = SmallVec::from_slice(INPUT);
-        if context.writes_cache != Some(false) {
-            input.extend_from_slice(CACHE_WRITE);
-        }
-        if context.media {
-            input.extend_from_slice(MEDIA);
-        }
-        let mut total = bound.cost(input_tokens, &input)?.saturating_sum(bound.cost(output_tokens, OUTPUT)?);
+        let cache_write = if context.writes_cache == Some(false) { 0 } else { CACHE_WRITE };
+        let media = if context.media { MEDIA } else { 0 };
+        let input = bound.cost(input_tokens, Bucket::Input, INPUT | cache_write | media)?;
+        let mut total = input.saturating_sum(bound.cost(output_tokens, Bucket::Output, OUTPUT)?);
         for (bucket, used) in extra.iter().filter(|(bucket, _)| *bucket != Bucket::Request) {
             let least = self.minimums.iter().find(|(minimum, _)| *minimum == bucket).map_or(0, |(_, n)| *n);
-            total = total.saturating_sum(bound.cost(used.max(least), &[bucket])?);
+            total = total.saturating_sum(bound.cost(used.max(least), bucket, 0)?);
         }
         // Whoever lists a fee per request bills it at least once.
         if bound.tables.iter().any(|table| table.lists(Bucket::Request)) {
@@ -112,20 +117,18 @@ impl<'a> Bound<'a> {
         Self { tables, multipliers: entry.multipliers(period).filter(applies).collect() }
     }
 
-    /// The most that `quantity` can cost, each unit being one of `buckets`.
-    fn cost(&self, quantity: u64, buckets: &[Bucket]) -> Result<AttoUsd, Unpriced> {
+    /// The most that `quantity` can cost, each unit being a `bucket` or one of the rate keys `kinds`.
+    fn cost(&self, quantity: u64, bucket: Bucket, kinds: u64) -> Result<AttoUsd, Unpriced> {
         if quantity == 0 {
             return Ok(AttoUsd::ZERO);
         }
         let mut most = AttoUsd::ZERO;
         for table in &self.tables {
-            for (nth, bucket) in buckets.iter().enumerate() {
-                match table.rate(*bucket) {
-                    Some(keyed) => most = most.max(self.amount(quantity, keyed, *bucket)),
-                    // The first is what a token is unless something makes it more.
-                    None if nth == 0 => return Err(Unpriced { bucket: *bucket }),
-                    None => {}
-                }
+            // What a unit is unless something makes it more.
+            let plain = table.rate(bucket).ok_or(Unpriced { bucket })?;
+            most = most.max(self.amount(quantity, plain, bucket));
+            for keyed in table.listed(kinds) {
+                most = most.max(self.amount(quantity, keyed, bucket));
             }
         }
         Ok(most)
