@@ -32,6 +32,9 @@ pub(super) fn read(map: &Body, request: &mut Request) -> Result<()> {
         size.tokens(TOOL_PROMPT_TOKENS);
         tools.iter().try_for_each(|each| tool(each, &mut size, request))?;
     }
+    // Anthropic caches only what is marked; what a thread has marked earlier is not in the request.
+    request.writes_cache =
+        if any(map, &["thread"]).is_some() { None } else { Some(map.iter().any(marks_cache)) };
     max_output(map, request)?;
     fallbacks(map, request)?;
     request.media.extend(size.media.iter().copied());
@@ -48,6 +51,17 @@ pub(super) fn read(map: &Body, request: &mut Request) -> Result<()> {
     params.reasoning_level = config.and_then(|config| label(config, &["effort"]));
     params.output_type = config.and_then(|config| object(config, &["format"])).map(|_| "json".into());
     Ok(())
+}
+
+/// Whether a field is a cache marker or has one inside. The depth is bounded: the fingerprint was taken before.
+fn marks_cache((key, value): (&String, &Value)) -> bool {
+    match value {
+        Value::Null => false,
+        _ if matches!(key.as_str(), "cache_control" | "caching") => true,
+        Value::Object(map) => map.iter().any(marks_cache),
+        Value::Array(list) => list.iter().any(|item| marks_cache((key, item))),
+        _ => false,
+    }
 }
 
 /// Thinking is inside `max_tokens`, unless its own budget is larger (interleaved thinking).

@@ -34,6 +34,8 @@ pub(super) fn read(map: &Body, request: &mut Request) -> Result<()> {
     modalities(config, request);
     const TIER: [&str; 2] = ["serviceTier", "service_tier"];
     request.tier = fields::tier(map, &TIER).or_else(|| fields::tier(config, &TIER));
+    // Explicit caches are billed while they exist, implicit ones not at all.
+    request.writes_cache = Some(false);
     request.media.extend(size.media.iter().copied());
     request.input_tokens = size.input();
     sampling(config, request);

@@ -117,6 +117,8 @@ pub struct Request {
     pub choices: u64,
     /// Kinds of tokens besides text that can be billed: media in the input, media asked for as output.
     pub media: SmallVec<[Bucket; 2]>,
+    /// Whether the request can write to a cache, which costs more than plain input; `None`: it may.
+    pub writes_cache: Option<bool>,
     /// Server-side tools: how often each can be used.
     pub server_tools: Usage,
     /// Other models that can be billed for this request.
@@ -197,6 +199,7 @@ impl Request {
             max_output_tokens: None,
             choices: 1,
             media: SmallVec::new(),
+            writes_cache: None,
             server_tools: Usage::new(),
             other_models: SmallVec::new(),
             stream: false,

@@ -194,6 +194,20 @@ fn anthropic() {
     let interleaved =
         json!({"max_tokens": 1000, "messages": [], "thinking": {"type": "enabled", "budget_tokens": 5000}});
     assert_eq!(request(Api::AnthropicMessages, interleaved).max_output_tokens, Some(6000));
+    let marked = json!({"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}});
+    for (body, writes) in [
+        (json!({"messages": []}), Some(false)),
+        (json!({"messages": [], "cache_control": null}), Some(false)),
+        (json!({"messages": [], "cache_control": {"type": "ephemeral"}}), Some(true)),
+        (json!({"messages": [{"role": "user", "content": [marked]}]}), Some(true)),
+        (
+            json!({"messages": [], "tools": [{"name": "t", "cache_control": {"type": "ephemeral"}}]}),
+            Some(true),
+        ),
+        (json!({"messages": [], "thread": {"type": "create"}}), None),
+    ] {
+        assert_eq!(request(Api::AnthropicMessages, body).writes_cache, writes);
+    }
     // The provider's own text about its tools is more than the request shows.
     let tool = json!({"messages": [], "tools": [{"type": "bash_20250124", "name": "bash"}]});
     assert!(bound(Api::AnthropicMessages, tool).unwrap() > 3000);
