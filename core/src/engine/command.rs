@@ -234,12 +234,13 @@ impl Call {
         self.server_tools = (!request.server_tools.is_empty()).then(|| Box::new(request.server_tools));
         self.other_models = request.other_models;
         let selects = request.tier.is_some() || request.speed.is_some() || request.geo.is_some();
-        if selects || !request.media.is_empty() {
+        if selects || !request.media.is_empty() || request.writes_cache.is_some() {
             let context = self.context.get_or_insert_default();
             context.tier = request.tier;
             context.speed = request.speed;
             context.geo = request.geo;
             context.media = !request.media.is_empty();
+            context.writes_cache = request.writes_cache;
         }
         self.fingerprint = Some(request.fingerprint);
         self.operation = request.operation;

@@ -114,12 +114,12 @@ fn provider(held: &Held) -> Label {
 
 fn params(held: &Held, bill: &Bill) -> Option<Box<RequestParams>> {
     let reply = &bill.reply;
-    if reply.tier.is_none() && reply.system_fingerprint.is_none() {
+    if reply.service_tier.is_none() && reply.system_fingerprint.is_none() {
         return held.params.clone();
     }
     let mut params = held.params.clone().unwrap_or_default();
     if params.openai_api.is_some() {
-        params.openai_response_tier = reply.tier.as_ref().map(|tier| Label::from(tier.as_str()));
+        params.openai_response_tier.clone_from(&reply.service_tier);
         params.openai_system_fingerprint.clone_from(&reply.system_fingerprint);
     }
     Some(params)
