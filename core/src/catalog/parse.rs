@@ -17,7 +17,7 @@ pub(super) fn parse(source: &Source) -> Result<Vec<(String, File)>> {
             format!("has {} bytes, at most {FILE_BYTES_MAX} are read", source.text.len()),
         ));
     }
-    let mut file: File = if is_json(&source.name) { parse_json(source)? } else { parse_toml(source)? };
+    let mut file: File = if is_json(source) { parse_json(source)? } else { parse_toml(source)? };
     if file.catalog != Some(1) {
         let hint = "a catalog file begins with `catalog = 1`; files of other tools are not read";
         return Err(invalid(source, "is not a catalog file of version 1").field("catalog").hint(hint));
@@ -62,8 +62,9 @@ fn invalid(source: &Source, message: impl Into<String>) -> Error {
     Error::new(Code::PricesInvalid, message).at(&source.name, None)
 }
 
-fn is_json(name: &str) -> bool {
-    name.rsplit('.').next().is_some_and(|ending| ending.eq_ignore_ascii_case("json"))
+/// By content, as the configuration does: TOML never begins with a brace.
+fn is_json(source: &Source) -> bool {
+    source.text.trim_start().starts_with('{')
 }
 
 fn parse_json(source: &Source) -> Result<File> {
@@ -113,8 +114,7 @@ fn line_of(source: &Source, places: &[(String, usize)], path: &str) -> Option<us
 /// Every key path of a file with the byte where it begins, in the order of the file. Only for errors: it reads the
 /// file again.
 fn places(source: &Source) -> Vec<(String, usize)> {
-    let mut places =
-        if is_json(&source.name) { json_places(&source.text) } else { toml_places(&source.text) };
+    let mut places = if is_json(source) { json_places(&source.text) } else { toml_places(&source.text) };
     places.sort_by_key(|(_, offset)| *offset);
     places
 }

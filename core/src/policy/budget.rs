@@ -110,11 +110,9 @@ impl Budget {
         let name = read_name(&mut table)?;
         let matches = Matcher::read(table.table("match")?)?;
         let per = read_per(&mut table)?;
-        let limit_path = table.key("limit");
         let line = table.line();
-        let limit = table
-            .amount("limit")?
-            .ok_or_else(|| fail(&limit_path, line, "is missing").hint("for example limit = \"50 USD\""))?;
+        let limit = table.amount("limit")?;
+        let limit = limit.ok_or_else(|| table.missing("limit", "for example limit = \"50 USD\""))?;
         let timing = Timing::read(&mut table, limit.unit)?;
         let enforce = table.word("enforce", &ENFORCE)?.unwrap_or_default();
         let release_cap = read_cap(&mut table, limit.unit)?;
@@ -143,9 +141,8 @@ const ENFORCE: [(&str, Enforce); 3] =
 
 fn read_name(table: &mut Table) -> Result<Label> {
     let path = table.key("name");
-    let line = table.line();
-    let (name, line) =
-        table.text("name")?.ok_or_else(|| fail(&path, line, "is missing").hint("a budget is its name"))?;
+    let name = table.text("name")?;
+    let (name, line) = name.ok_or_else(|| table.missing("name", "a budget is its name"))?;
     if name.starts_with("run.") {
         return Err(fail(&path, line, "starts with \"run.\", which names the accounts of runs"));
     }
@@ -256,8 +253,8 @@ impl Timing {
             match written {
                 None if unit == Unit::Concurrent => WindowKind::Lifetime,
                 None => {
-                    return Err(fail(&path, line, "is missing")
-                        .hint("minute, hour, day, week, month, year, \"N days\" or lifetime"));
+                    let hint = "minute, hour, day, week, month, year, \"N days\" or lifetime";
+                    return Err(table.missing("window", hint));
                 }
                 Some((_, line)) if unit == Unit::Concurrent => {
                     return Err(fail(&path, line, "is given, but concurrent calls have no window")

@@ -323,6 +323,17 @@ impl Table {
         }
     }
 
+    /// A key that must be there is not. If one that nobody asked for looks like it, that one is the error.
+    pub(crate) fn missing(&self, key: &'static str, hint: &str) -> Error {
+        let left: Vec<&str> = self.entries.keys().map(String::as_str).collect();
+        match nearest(key, &left).and_then(|typo| self.entries.get_key_value(typo)) {
+            Some((typo, node)) => {
+                fail(&self.key(typo), node.line, "is an unknown key").hint(format!("did you mean `{key}`?"))
+            }
+            None => fail(&self.key(key), self.line, "is missing").hint(hint),
+        }
+    }
+
     /// Every key has been read.
     pub(crate) fn finish(self) -> Result<()> {
         let Some((key, node)) = self.entries.first_key_value() else { return Ok(()) };
