@@ -7,7 +7,7 @@ use crate::telemetry::{Exporter, FlushMark, FlushReport, Recorder};
 use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 const TICK: Duration = Duration::from_millis(200);
 /// How long a worker that was dropped without `close` may still export, in the background.
 const PARTING: Duration = Duration::from_secs(2);
+/// What the thread keeps of a deadline for counting and answering.
+const ANSWERING: Duration = Duration::from_millis(20);
 /// "Wait for ever" is not offered: a larger timeout means this one.
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
@@ -68,7 +70,9 @@ impl Worker {
         let mut run = Run { jobs, exporter, inbox: Arc::clone(&inbox), waiting: Vec::new() };
         let body = move || {
             // Whatever breaks the loop itself must not end the thread while the guard lives.
-            while catch_unwind(AssertUnwindSafe(|| runtime.block_on(run.until_stopped()))).is_err() {}
+            while catch_unwind(AssertUnwindSafe(|| runtime.block_on(run.until_stopped()))).is_err() {
+                std::thread::sleep(TICK);
+            }
             drop(run);
             // A resolver that hangs is left behind.
             runtime.shutdown_background();
@@ -87,6 +91,7 @@ impl Worker {
     pub(crate) fn close(&self, timeout: Duration) -> FlushReport {
         let deadline = Instant::now() + timeout.min(TIMEOUT_MAX);
         let report = self.ask(timeout, true);
+        self.recorder.stop();
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             // The thread answers before it drops its connections; that is quick, but not worth missing a deadline.
@@ -103,11 +108,10 @@ impl Worker {
             return self.recorder.report(false);
         }
         let (answer, answered) = sync_channel(1);
-        self.inbox.send(Request { deadline: Instant::now() + timeout, then_stop, answer: Some(answer) });
-        let complete = match answered.recv_timeout(timeout) {
-            Ok(complete) => complete,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => false,
-        };
+        // The thread gives up a little earlier than the asker, so that the answer is there in time.
+        let deadline = Instant::now() + timeout.saturating_sub(ANSWERING.min(timeout / 4));
+        self.inbox.send(Request { deadline, then_stop, answer: Some(answer) });
+        let complete = answered.recv_timeout(timeout).unwrap_or(false);
         self.recorder.report(complete)
     }
 }
@@ -143,24 +147,33 @@ impl Run {
                 let _ = catch_unwind(AssertUnwindSafe(|| self.jobs.tick(now)));
                 next_tick = now + TICK;
             }
-            self.receive();
-            let _ =
-                catch_unwind(AssertUnwindSafe(|| self.exporter.as_mut().map(|exporter| exporter.step(now))));
+            self.receive(now);
+            if let Some(exporter) = &mut self.exporter
+                && catch_unwind(AssertUnwindSafe(|| exporter.step(now))).is_err()
+            {
+                exporter.recover();
+            }
             if self.answer(now) {
                 return;
             }
-            let due = self.exporter.as_ref().map_or(next_tick, |exporter| exporter.next_due().min(next_tick));
+            let due = self
+                .exporter
+                .as_ref()
+                .and_then(Exporter::next_due)
+                .map_or(next_tick, |due| due.min(next_tick));
             let due = self.waiting.iter().fold(due, |due, (request, _)| due.min(request.deadline));
             let wake = Arc::clone(&self.inbox.wake);
-            // An export that ended, a queue that fills and a request all wake; what woke is found by looking.
+            // An export that ended, a queue that fills and a request all wake; what woke is found by looking. The tasks
+            // that export share this thread: let them run even if something is due already.
+            tokio::task::yield_now().await;
             let _ = tokio::time::timeout_at(due.into(), wake.notified()).await;
         }
     }
 
     /// Takes new requests in and marks what each has to wait for.
-    fn receive(&mut self) {
+    fn receive(&mut self, now: Instant) {
         for request in std::mem::take(&mut *self.inbox.requests.lock()) {
-            let mark = self.exporter.as_mut().map(Exporter::mark);
+            let mark = self.exporter.as_mut().map(|exporter| exporter.mark(now));
             self.waiting.push((request, mark));
         }
     }
@@ -177,12 +190,60 @@ impl Run {
                 self.waiting.push((request, mark));
                 continue;
             }
-            stop |= request.then_stop;
+            if request.then_stop {
+                stop = true;
+                self.exporter.as_mut().map(Exporter::abandon);
+            }
             if let Some(answer) = request.answer {
                 // The asker may have run out of time.
                 let _ = answer.try_send(reached == Some(true));
             }
         }
         stop
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Counts its calls and panics at every other one.
+    struct Chores(Arc<AtomicU64>);
+
+    impl Jobs for Chores {
+        fn tick(&mut self, _now: Instant) {
+            assert_eq!(std::thread::current().name(), Some("spendrail"));
+            assert_ne!(self.0.fetch_add(1, Ordering::Relaxed) % 2, 0, "every other call");
+        }
+    }
+
+    #[test]
+    fn chores_go_on_after_a_panic_and_end_with_close() {
+        let ticks = Arc::new(AtomicU64::new(0));
+        let worker = Worker::spawn(Box::new(Chores(Arc::clone(&ticks))), Recorder::off(), None).unwrap();
+        let start = Instant::now();
+        while ticks.load(Ordering::Relaxed) < 3 {
+            assert!(start.elapsed() < Duration::from_secs(5));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(worker.flush(Duration::from_secs(5)).complete);
+        assert!(worker.close(Duration::from_secs(5)).complete);
+        let after = ticks.load(Ordering::Relaxed);
+        std::thread::sleep(TICK * 2);
+        assert_eq!(ticks.load(Ordering::Relaxed), after);
+        assert!(!worker.close(Duration::MAX).complete);
+    }
+
+    #[test]
+    fn a_worker_that_is_dropped_stops_by_itself() {
+        let ticks = Arc::new(AtomicU64::new(1));
+        let worker = Worker::spawn(Box::new(Chores(Arc::clone(&ticks))), Recorder::off(), None).unwrap();
+        drop(worker);
+        let start = Instant::now();
+        while Arc::strong_count(&ticks) > 1 {
+            assert!(start.elapsed() < Duration::from_secs(5));
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }

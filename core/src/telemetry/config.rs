@@ -195,14 +195,17 @@ impl TelemetryConfig {
             traces = self.endpoint_of(&mut env, "TRACES", "/v1/traces");
             metrics = self.endpoint_of(&mut env, "METRICS", "/v1/metrics");
         }
+        let resource = env.pairs("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+        let named = resource.iter().any(|(key, _)| key == "service.name");
+        let service_name = self.service_name.clone().filter(|_| !named);
         let batch_max = env.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512, 1, 65_536);
         let queue_max = env.number("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1, 1 << 20);
         Ok(Settings {
             traces,
             metrics,
             sampler: env.sampler(),
-            service_name: env.text("OTEL_SERVICE_NAME").or_else(|| self.service_name.clone()),
-            resource: env.pairs("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default(),
+            service_name: env.text("OTEL_SERVICE_NAME").or(service_name),
+            resource,
             queue_max: usize::try_from(queue_max).unwrap_or(2048),
             batch_max: usize::try_from(batch_max.min(queue_max)).unwrap_or(512),
             batch_delay: Duration::from_millis(env.number("OTEL_BSP_SCHEDULE_DELAY", 5_000, 0, 3_600_000)),
@@ -240,10 +243,12 @@ impl TelemetryConfig {
             let message = format!("has {count} dimensions, at most {METRIC_ATTRIBUTES_MAX} are allowed");
             return Err(bad("metric_attributes", message, "every one multiplies the series"));
         }
-        for dimension in self.metric_attributes.iter().chain(&self.hash) {
-            if matches!(dimension, Dimension::Provider | Dimension::Model | Dimension::Tool) {
+        for (field, dimensions) in [("metric_attributes", &self.metric_attributes), ("hash", &self.hash)] {
+            let foreign =
+                |d: &&Dimension| matches!(d, Dimension::Provider | Dimension::Model | Dimension::Tool);
+            if let Some(dimension) = dimensions.iter().find(foreign) {
                 let hint = "the conventions' own attributes carry it";
-                return Err(bad("metric_attributes", format!("{dimension} is not part of a scope"), hint));
+                return Err(bad(field, format!("{dimension} is not part of a scope"), hint));
             }
         }
         for dimension in &self.metric_attributes {
@@ -304,4 +309,131 @@ pub(super) fn is_header(name: &str, value: &str) -> bool {
 
 fn bad(field: &str, message: String, hint: &str) -> Error {
     Error::new(Code::ConfigInvalid, message).field(format!("telemetry.{field}")).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(config: &TelemetryConfig, variables: &[(&str, &str)]) -> Settings {
+        let find =
+            |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        config.resolve(&find).unwrap()
+    }
+
+    fn auto(variables: &[(&str, &str)]) -> Settings {
+        settings(&TelemetryConfig::default(), variables)
+    }
+
+    fn url(endpoint: Option<&Endpoint>) -> &str {
+        endpoint.map_or("", |endpoint| endpoint.url.as_str())
+    }
+
+    const BASE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otel.example/base/");
+
+    #[test]
+    fn auto_is_off_until_an_endpoint_is_configured() {
+        let silent = auto(&[("OTEL_SERVICE_NAME", "shop")]);
+        assert!(silent.traces.is_none() && silent.metrics.is_none() && silent.warnings.is_empty());
+        let native = settings(&TelemetryConfig { mode: Mode::Native, ..Default::default() }, &[]);
+        assert_eq!(url(native.traces.as_ref()), "http://localhost:4318/v1/traces");
+        let code = TelemetryConfig { endpoint: Some("http://code:1".into()), ..Default::default() };
+        assert_eq!(url(settings(&code, &[]).metrics.as_ref()), "http://code:1/v1/metrics");
+        assert_eq!(url(settings(&code, &[BASE]).metrics.as_ref()), "https://otel.example/base/v1/metrics");
+        for off in [("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_TRACES_EXPORTER", "none")] {
+            assert!(auto(&[BASE, off]).traces.is_none());
+        }
+        assert!(auto(&[BASE, ("OTEL_TRACES_EXPORTER", "none")]).metrics.is_some());
+    }
+
+    #[test]
+    fn the_signals_own_variable_wins_and_is_used_as_it_is() {
+        let mixed = auto(&[
+            BASE,
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:1/here"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "3000"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=1"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "b=%C3%A4,c=x%20y"),
+        ]);
+        let (traces, metrics) = (mixed.traces.unwrap(), mixed.metrics.unwrap());
+        assert_eq!((traces.url.as_str(), traces.timeout.as_secs()), ("http://traces:1/here", 2));
+        assert_eq!(
+            (metrics.url.as_str(), metrics.timeout.as_secs()),
+            ("https://otel.example/base/v1/metrics", 3)
+        );
+        assert_eq!(traces.headers, [("a".to_owned(), "1".to_owned())]);
+        assert_eq!(metrics.headers, [("c".to_owned(), "x y".to_owned())]);
+        assert_eq!(mixed.warnings, ["OTEL_EXPORTER_OTLP_HEADERS=\"…\" is ignored: a part is not a header"]);
+        let own = auto(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:1/")]);
+        assert!(own.traces.is_some() && own.metrics.is_none());
+    }
+
+    #[test]
+    fn grpc_may_leave_the_scheme_out() {
+        let grpc = |more: &[(&str, &str)]| {
+            let base =
+                [("OTEL_EXPORTER_OTLP_PROTOCOL", "GRPC"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")];
+            let settings = auto(&[&base[..], more].concat());
+            assert_eq!(settings.traces.as_ref().unwrap().protocol, Protocol::Grpc);
+            settings.traces.unwrap().url
+        };
+        assert_eq!(grpc(&[]), "https://collector:4317");
+        assert_eq!(grpc(&[("OTEL_EXPORTER_OTLP_INSECURE", "true")]), "http://collector:4317");
+    }
+
+    #[test]
+    fn a_variable_that_cannot_be_obeyed_is_a_warning() {
+        let settings = auto(&[
+            BASE,
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            ("OTEL_TRACES_SAMPLER", "xray"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+            ("OTEL_METRICS_EXPORTER", "prometheus"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "traces:1"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "both"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a%20b,broken"),
+        ]);
+        assert_eq!(settings.warnings.len(), 8, "{:#?}", settings.warnings);
+        assert_eq!(url(settings.traces.as_ref()), "https://otel.example/base/v1/traces");
+        assert_eq!(settings.traces.unwrap().protocol, Protocol::HttpProtobuf);
+        assert_eq!((settings.sampler, settings.queue_max), (Sampler::default(), 2048));
+        assert_eq!(settings.resource, [("service.name".to_owned(), "a b".to_owned())]);
+        assert!(settings.metrics.is_none());
+    }
+
+    #[test]
+    fn the_service_name_of_a_variable_wins() {
+        let config = TelemetryConfig { service_name: Some("file".into()), ..Default::default() };
+        assert_eq!(settings(&config, &[]).service_name.as_deref(), Some("file"));
+        assert_eq!(settings(&config, &[("OTEL_SERVICE_NAME", "env")]).service_name.as_deref(), Some("env"));
+        let resource = ("OTEL_RESOURCE_ATTRIBUTES", "service.name=env");
+        assert_eq!(settings(&config, &[resource]).service_name, None);
+    }
+
+    #[test]
+    fn a_bad_table_is_an_error_that_names_the_field() {
+        let field = |config: TelemetryConfig| {
+            let error = config.resolve(&|_| None).unwrap_err();
+            assert_eq!(error.code(), Code::ConfigInvalid);
+            error.field_name().unwrap_or_default().to_owned()
+        };
+        let base = TelemetryConfig::default;
+        assert_eq!(field(TelemetryConfig { mode: Mode::Host, ..base() }), "telemetry.mode");
+        assert_eq!(
+            field(TelemetryConfig { endpoint: Some("otel:4318".into()), ..base() }),
+            "telemetry.endpoint"
+        );
+        let headers = vec![("x\r\ny".to_owned(), "1".to_owned())];
+        assert_eq!(field(TelemetryConfig { headers, ..base() }), "telemetry.headers");
+        for dimension in [Dimension::Run, Dimension::Model] {
+            let metric_attributes = vec![dimension];
+            assert_eq!(field(TelemetryConfig { metric_attributes, ..base() }), "telemetry.metric_attributes");
+        }
+        for text in ["v1.41", "both", "old"] {
+            assert_eq!(Conventions::parse(text).unwrap_err().field_name(), Some("telemetry.conventions"));
+        }
+        assert!(Mode::parse("on").is_err() && Protocol::parse("http/json").is_err());
+    }
 }

@@ -132,12 +132,13 @@ impl<'a> Environment<'a> {
         headers
     }
 
+    /// An unknown compression becomes gzip: the SDK's exporter, which reads the variable too, would refuse it.
     pub(crate) fn gzip(&self, signal: &str) -> bool {
         let Some((name, text)) = self.signal(signal, "COMPRESSION") else { return false };
         if !matches!(text.as_str(), "gzip" | "none") {
-            self.ignore(&name, &text, "only gzip and none are known");
+            self.ignore(&name, &text, "only gzip and none are known; gzip is used");
         }
-        text == "gzip"
+        text != "none"
     }
 
     pub(crate) fn sampler(&self) -> Sampler {

@@ -7,10 +7,26 @@
 
 pub mod config;
 mod environment;
+#[cfg(feature = "otlp")]
 mod exporter;
+#[cfg(not(feature = "otlp"))]
+#[path = "without_otlp.rs"]
+mod exporter;
+#[cfg(feature = "otlp")]
+mod labels;
+#[cfg(feature = "otlp")]
+mod metrics;
 pub mod record;
 mod recorder;
+#[cfg(feature = "otlp")]
+mod resource;
 mod sampler;
+#[cfg(feature = "otlp")]
+mod semconv;
+#[cfg(feature = "otlp")]
+mod spans;
+#[cfg(feature = "otlp")]
+mod transport;
 
 pub use config::TelemetryConfig;
 pub use config::{Conventions, Mode as TelemetryMode, Protocol};
@@ -61,3 +77,7 @@ pub trait BudgetSource: Send + Sync {
 pub fn recorder(config: &TelemetryConfig, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Recorder> {
     Ok(Recorder::new(config.resolve(lookup)?))
 }
+
+#[cfg(test)]
+#[cfg(feature = "otlp")]
+mod tests;

@@ -5,7 +5,7 @@ use super::record::{ParentSpan, Record, SpanIds};
 use crate::values::ids::IdMaker;
 use crossbeam_queue::ArrayQueue;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
@@ -20,7 +20,8 @@ pub struct Recorder {
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     spans: bool,
-    enabled: bool,
+    /// Falls for good when the exporter ends.
+    enabled: AtomicBool,
     /// Made by the first record, so that an idle guard holds no memory for it.
     queue: OnceLock<ArrayQueue<Record>>,
     /// Records accepted. Every `wake_every`th wakes the exporter.
@@ -64,7 +65,7 @@ impl Recorder {
             shared: Arc::new(Shared {
                 settings,
                 spans,
-                enabled,
+                enabled: AtomicBool::new(enabled),
                 queue: OnceLock::new(),
                 pushed: AtomicU64::new(0),
                 wake_every,
@@ -87,13 +88,13 @@ impl Recorder {
     /// Records go somewhere. If not, do not make any.
     #[must_use]
     pub fn enabled(&self) -> bool {
-        self.shared.enabled
+        self.shared.enabled.load(Ordering::Relaxed)
     }
 
     /// Begins a span under `parent`, or a new trace. [`SpanIds::NONE`] where no spans are exported.
     #[must_use]
     pub fn start_span(&self, parent: Option<&ParentSpan>, ids: &IdMaker) -> SpanIds {
-        if !self.shared.spans {
+        if !self.shared.spans || !self.enabled() {
             return SpanIds::NONE;
         }
         self.shared.settings.sampler.start(parent, ids)
@@ -101,7 +102,7 @@ impl Recorder {
 
     /// Leaves a record. If the queue is full this record is dropped and counted.
     pub fn push(&self, record: Record) {
-        if self.shared.enabled {
+        if self.enabled() {
             self.shared.push(record);
         }
     }
@@ -110,6 +111,11 @@ impl Recorder {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.shared.dropped_records().saturating_add(self.shared.dropped_spans())
+    }
+
+    /// Takes no more records.
+    pub(crate) fn stop(&self) {
+        self.shared.enabled.store(false, Ordering::Relaxed);
     }
 
     /// The totals so far.
@@ -174,6 +180,10 @@ impl Shared {
     pub(crate) fn exported(&self, spans: u64) {
         self.exported_spans.fetch_add(spans, Ordering::Relaxed);
         *self.last_error.lock() = None;
+    }
+
+    pub(crate) fn failed_spans(&self) -> u64 {
+        self.failed_spans.load(Ordering::Relaxed)
     }
 
     pub(crate) fn failed(&self, spans: u64, why: String) {
