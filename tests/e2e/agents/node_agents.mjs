@@ -15,6 +15,7 @@ const { Anthropic } = require("@anthropic-ai/sdk");
 const RELOAD_MS = 10_000;
 const MANY = 100;
 const HOUSE_RULES = "Be brief, be kind, and never spend what is not yours. ".repeat(40);
+const cached = (ttl) => [{ type: "text", text: HOUSE_RULES, cache_control: { type: "ephemeral", ttl } }];
 const CLAUDE_TOOLS = [{ name: "search", description: "Search.", input_schema: { type: "object" } }];
 const GPT_TOOLS = [{ type: "function", function: { name: "search", parameters: { type: "object" } } }];
 
@@ -63,7 +64,7 @@ async function researcher() {
   await guard.run({ tenant, agent: "researcher", maxCalls: 10, maxCost: "0.02 USD" }, async (run) => {
     for (let round = 0; round < MANY; round++) {
       const reply = await claude.messages.create(
-        { model: given.claude, max_tokens: 300, system: HOUSE_RULES, messages, tools: CLAUDE_TOOLS },
+        { model: given.claude, max_tokens: 300, system: cached("5m"), messages, tools: CLAUDE_TOOLS },
         script("tool=search rounds=2 cache_read=310 cache_write=130"),
       );
       receipts.push(receipt(reply));
@@ -115,7 +116,7 @@ async function moreShapes() {
     script("fault=529 times=1"),
   );
   const stream = claude.messages.stream(
-    { model: given.claude, max_tokens: 100, system: HOUSE_RULES, messages: [user("Slowly.")] },
+    { model: given.claude, max_tokens: 100, system: cached("1h"), messages: [user("Slowly.")] },
     script("output=26 cache_write_1h=35"),
   );
   await stream.finalMessage();
@@ -132,7 +133,7 @@ async function moreShapes() {
 
 /** A stream is open while the price file changes; the next call has the new price. */
 async function priceChange() {
-  const ask = { model: given.claude, max_tokens: 200, system: HOUSE_RULES, messages: [user("What do you cost?")] };
+  const ask = { model: given.claude, max_tokens: 200, system: cached("5m"), messages: [user("What do you cost?")] };
   const same = script(given.probe_script);
   const before = await claude.messages.create(ask, same);
   const stream = await claude.messages.create({ ...ask, stream: true }, same);

@@ -21,6 +21,10 @@ Json = dict[str, Any]
 RELOAD_S = 10.0
 MANY = 100
 HOUSE_RULES = "Be brief, be kind, and never spend what is not yours. " * 40
+CACHED: list[Any] = [{"type": "text", "text": HOUSE_RULES, "cache_control": {"type": "ephemeral"}}]
+CACHED_1H: list[Any] = [
+    {"type": "text", "text": HOUSE_RULES, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+]
 RULES: Any = {"role": "system", "content": HOUSE_RULES}
 CLAUDE_TOOLS: list[Any] = [{"name": "search", "description": "Search.", "input_schema": {"type": "object"}}]
 GPT_TOOLS: list[Any] = [
@@ -81,7 +85,7 @@ class Agents:
                 reply = self.claude.messages.create(
                     model=self.given["claude"],
                     max_tokens=300,
-                    system=HOUSE_RULES,
+                    system=CACHED,
                     messages=messages,
                     tools=CLAUDE_TOOLS,
                     extra_headers=ask,
@@ -143,7 +147,7 @@ class Agents:
         with self.claude.messages.stream(
             model=self.given["claude"],
             max_tokens=100,
-            system=HOUSE_RULES,
+            system=CACHED_1H,
             messages=[{"role": "user", "content": "Slowly."}],
             extra_headers=script("output=25 cache_write_1h=33"),
         ) as stream:
@@ -177,7 +181,7 @@ class Agents:
         ask: Json = {
             "model": self.given["claude"],
             "max_tokens": 200,
-            "system": HOUSE_RULES,
+            "system": CACHED,
             "messages": [{"role": "user", "content": "What do you cost?"}],
         }
         same = script(self.given["probe_script"])
