@@ -67,7 +67,7 @@ pub fn builder(args: &Value) -> Result<(GuardBuilder, Option<ManualClock>)> {
 /// # Errors
 /// `label_invalid`, `argument_invalid`.
 pub fn scope(args: &Value) -> Result<Scope> {
-    read(args, |table| labels(table))
+    read(args, labels)
 }
 
 fn labels(table: &mut Table) -> Result<Scope> {

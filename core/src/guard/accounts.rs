@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::policy::{Facts, WindowClock};
 use crate::rules::{ActiveBudget, LimitTable, Rules, SetLimit};
 use crate::values::{Amount, Label, Scope};
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// Most balances of one page.
@@ -134,9 +134,8 @@ pub(super) fn top_up(
     plan.add_budget(active, &facts, &rules, now);
     let leg = plan.legs.first().ok_or_else(|| Error::new(Code::Internal, "no account"))?;
     let id = id.map_or_else(|| state.ids.next().to_string().into(), Label::from);
-    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
-    (amount, limit_key(plan.key(leg))).hash(&mut hasher);
-    state.ledger.adjust(now, &plan.request(leg), rules.generation, amount.value, &id, hasher.finish())
+    let content = foldhash::fast::FixedState::default().hash_one((amount, limit_key(plan.key(leg))));
+    state.ledger.adjust(now, &plan.request(leg), rules.generation, amount.value, &id, content)
 }
 
 /// Sets limits for many accounts at once; all or none. `replace`: what was set before for this budget is cleared.

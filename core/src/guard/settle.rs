@@ -11,7 +11,7 @@ use crate::telemetry::{Flags, Outcome};
 use crate::values::money::OPERATION_MAX;
 use crate::values::{AttoUsd, Bucket, Id, Label, NanoUsd, Timestamp, Usage};
 use serde_json::Value;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// What is added to a stream that we closed: tokens that the provider had made and we had not read.
@@ -239,7 +239,7 @@ fn context(held: &Held, reply: &Reply) -> PriceContext {
     PriceContext {
         at: held.started,
         ended_at: Some(held.state.now()),
-        tier: reply.tier.clone().or_else(|| asked.and_then(|context| context.tier.clone())),
+        tier: reply.tier.or_else(|| asked.and_then(|context| context.tier)),
         speed: reply.speed.clone().or_else(|| asked.and_then(|context| context.speed.clone())),
         geo: reply.geo.clone().or_else(|| asked.and_then(|context| context.geo.clone())),
         ..asked.cloned().unwrap_or_default()
@@ -262,9 +262,7 @@ pub(super) fn quantities(held: &Held, bill: &Bill) -> Quantities {
 
 /// Of what is posted: the same settle again is a repetition, another one is refused.
 pub(super) fn digest(used: &Quantities) -> u64 {
-    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
-    used.hash(&mut hasher);
-    hasher.finish() | 1
+    foldhash::fast::FixedState::default().hash_one(used) | 1
 }
 
 /// Posts to the ledger, then tells everybody. What fails here changes no amount.

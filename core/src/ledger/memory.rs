@@ -3,15 +3,13 @@
 //! One lock and no sharding: measured at 5 to 10 million pairs a second, which is far above any process that calls
 //! models, and any set of budgets, the global one too, is atomic without a second thought.
 
-use super::Ledger;
+use super::{Ledger, NewRules};
 use crate::engine::{
     Balance, Books, BooksLimits, Event, HoldKey, HoldOutcome, HoldRequest, LegRequest, Quantities, Settled,
 };
 use crate::error::Result;
-use crate::rules::AccountRule;
 use crate::values::{Label, Timestamp};
 use parking_lot::Mutex;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Accounts and holds in this process's memory: gone with the process.
@@ -117,7 +115,7 @@ impl Ledger for MemoryLedger {
         }
     }
 
-    fn adopt(&self, generation: u64, rule: &mut dyn FnMut(&Balance) -> Option<(Arc<AccountRule>, i64)>) {
+    fn adopt(&self, generation: u64, rule: &mut NewRules<'_>) {
         let mut cursor = Some(0);
         while let Some(from) = cursor {
             cursor = self.write(|books| books.adopt(from, generation, &mut *rule));

@@ -13,6 +13,9 @@ use crate::rules::AccountRule;
 use crate::values::{Label, Timestamp};
 use std::sync::Arc;
 
+/// What an account is given by new rules: `None` leaves it as it is.
+pub type NewRules<'a> = dyn FnMut(&Balance) -> Option<(Arc<AccountRule>, i64)> + 'a;
+
 /// A store of accounts and holds.
 pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Whether other processes see the same accounts.
@@ -79,7 +82,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     fn visit(&self, now: Timestamp, look: &mut dyn FnMut(Balance));
 
     /// Gives accounts new rules and limits after a reload.
-    fn adopt(&self, generation: u64, rule: &mut dyn FnMut(&Balance) -> Option<(Arc<AccountRule>, i64)>);
+    fn adopt(&self, generation: u64, rule: &mut NewRules<'_>);
 
     /// Nothing more comes for the run of these keys: its accounts may be forgotten after the retention.
     fn close_accounts(&self, now: Timestamp, keys: &[&[u8]]);
