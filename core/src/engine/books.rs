@@ -16,11 +16,14 @@ use crate::rules::AccountRule;
 use crate::values::{Duration, Label, Timestamp, Unit};
 use hashbrown::{HashMap, HashTable};
 use smallvec::SmallVec;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What one pass over the books may touch before the lock is given back.
 pub const PASS_MAX: usize = 256;
 const EVENTS_MAX: usize = 4096;
+/// Most closed holds that are remembered; beyond it the oldest is forgotten before its retention is over.
+const REMEMBERED_MAX: usize = 1 << 18;
 
 /// The bounds of the books.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +103,8 @@ pub struct Books {
     /// Holds that are known outside: by the caller's id, and by the id in a token.
     named: HashMap<Label, HoldKey, foldhash::fast::RandomState>,
     exposed: HashMap<u128, HoldKey, foldhash::fast::RandomState>,
+    /// Closed holds that are remembered, in the order in which they were closed.
+    closed: VecDeque<(Timestamp, HoldKey)>,
     adjustments: HashMap<Label, (u64, Timestamp), foldhash::fast::RandomState>,
     high_water: Timestamp,
     /// No open hold expires before this.
@@ -119,6 +124,7 @@ impl Books {
             holds: Slots::default(),
             named: HashMap::default(),
             exposed: HashMap::default(),
+            closed: VecDeque::new(),
             adjustments: HashMap::default(),
             high_water: Timestamp::from_nanos(i64::MIN),
             earliest_deadline: Timestamp::MAX,
@@ -452,15 +458,8 @@ impl Books {
         let now = self.advance(now);
         let retention = self.limits.retention;
         let past = |t: Timestamp| t != Timestamp::MAX && t.saturating_add(retention) <= now;
-        let mut old: Vec<HoldKey> = Vec::new();
-        let more_holds = self.holds.visit(cursor, PASS_MAX, |slot, hold| {
-            if past(hold.closed) {
-                old.push(HoldKey { slot, id: hold.id });
-            }
-        });
-        for key in old {
-            self.forget(key);
-        }
+        let old = self.closed.iter().take(PASS_MAX).take_while(|(at, _)| past(*at)).count();
+        self.forget_oldest(old);
         let mut over: Vec<u32> = Vec::new();
         let more_accounts = self.accounts.visit(cursor, PASS_MAX, |slot, account| {
             if account.references == 0 && past(account.over()) {
@@ -476,7 +475,7 @@ impl Books {
         if cursor == 0 {
             self.adjustments.retain(|_, (_, at)| !past(*at));
         }
-        more_holds.max(more_accounts)
+        if old < PASS_MAX { more_accounts } else { more_accounts.or(Some(cursor)) }
     }
 
     /// Changes every leg of a hold by a rule, posts the differences, and files the hold.
@@ -506,7 +505,10 @@ impl Books {
         if let Some(hold) = self.look_mut(key) {
             hold.legs = legs;
         }
-        if !keep {
+        if keep {
+            self.closed.push_back((now, key));
+            self.forget_oldest(self.closed.len().saturating_sub(REMEMBERED_MAX));
+        } else {
             self.forget(key);
         }
         remaining
@@ -536,6 +538,15 @@ impl Books {
                 self.events.push(Event::Threshold { balance, basis_points: *basis_points });
             } else {
                 self.dropped_events = self.dropped_events.saturating_add(1);
+            }
+        }
+    }
+
+    /// Forgets the holds that were closed longest ago. One that was closed again since comes later in the list too.
+    fn forget_oldest(&mut self, count: usize) {
+        for (at, key) in self.closed.drain(..count.min(self.closed.len())).collect::<SmallVec<[_; 1]>>() {
+            if self.look(key).is_some_and(|hold| hold.closed == at) {
+                self.forget(key);
             }
         }
     }
