@@ -213,12 +213,6 @@ impl Request {
         }
     }
 
-    /// Output tokens of all choices at most, if a maximum is stated.
-    #[must_use]
-    pub fn max_output_total(&self) -> Option<u64> {
-        self.max_output_tokens.map(|tokens| tokens.saturating_mul(self.choices))
-    }
-
     fn reaches(&mut self, bucket: Bucket) {
         if !self.media.contains(&bucket) {
             self.media.push(bucket);

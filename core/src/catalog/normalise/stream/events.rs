@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 
 type Event = Map<String, Value>;
 
+/// Most fields of a usage object that are kept; providers have about twenty.
+const FIELDS_MAX: usize = 64;
+
 impl StreamReader {
     /// A chunk of Chat Completions or of the older completions.
     pub(super) fn chat(&mut self, event: &Event) {
@@ -178,7 +181,9 @@ impl StreamReader {
                     continue;
                 }
             }
-            merged.insert(key.clone(), value.clone());
+            if merged.len() < FIELDS_MAX || merged.contains_key(key) {
+                merged.insert(key.clone(), value.clone());
+            }
         }
         if self.anomalies.is_empty() {
             self.anomalies = notes.anomalies;

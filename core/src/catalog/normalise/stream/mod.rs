@@ -9,7 +9,6 @@ use super::reply::{Anomaly, Reply};
 use super::{anthropic, gemini, openai};
 use crate::requests::Api;
 use crate::values::scope::{LABEL_BYTES_MAX, Label};
-use crate::values::{Bucket, Usage};
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
@@ -116,18 +115,6 @@ impl StreamReader {
     #[must_use]
     pub fn output_tokens_floor(&self) -> u64 {
         self.output_chunks.max(self.output_bytes.div_ceil(4))
-    }
-
-    /// What was used at least if the stream ends here: what the provider reported so far, with no less output than
-    /// arrived. `input_tokens` stands in for an input that was not reported.
-    #[must_use]
-    pub fn floor(&self, input_tokens: u64) -> Usage {
-        let mut usage = self.reply().usage.unwrap_or_default();
-        if usage.total_input() == 0 {
-            usage.set(Bucket::Input, input_tokens);
-        }
-        usage.add(Bucket::Output, self.output_tokens_floor().saturating_sub(usage.total_output()));
-        usage
     }
 
     /// The reply. Its usage is final if [`StreamReader::is_complete`], else what was reported so far.
