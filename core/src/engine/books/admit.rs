@@ -1,0 +1,150 @@
+//! Holding: all accounts or none.
+use super::{Books, HoldOutcome, HoldRequest, LegRequest};
+use crate::codes::Code;
+use crate::engine::account::Account;
+use crate::engine::denial::Failure;
+use crate::engine::hold::{Contribution, Hold, HoldKey, Leg, State};
+use crate::engine::key;
+use crate::error::{Error, Result};
+use crate::policy::Enforce;
+use crate::values::{Label, Timestamp};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+impl Books {
+    /// Holds the amounts on all accounts, or on none.
+    ///
+    /// # Errors
+    /// `id_reused`: the caller's id is known with other content.
+    pub fn hold(&mut self, now: Timestamp, request: &HoldRequest<'_>) -> Result<HoldOutcome> {
+        let now = self.advance(now);
+        if let Some(name) = request.name
+            && let Some(found) = self.repeated(name, request.content)?
+        {
+            return Ok(found);
+        }
+        self.expire_due(now);
+        let mut places: SmallVec<[Option<u32>; 8]> = SmallVec::new();
+        let mut failures: SmallVec<[Failure; 1]> = SmallVec::new();
+        let (mut denied, mut missing) = (false, 0usize);
+        for leg in request.legs {
+            let place = self.find(leg.key);
+            let wanted = request.amounts.of(leg.rule.unit);
+            let account = place.and_then(|at| self.accounts.get_mut(at));
+            let fits = match account {
+                Some(account) => {
+                    account.adopt(leg.rule, leg.limit, request.generation);
+                    wanted == 0 || wanted <= account.available()
+                }
+                None => {
+                    missing = missing.saturating_add(1);
+                    wanted == 0 || wanted <= leg.limit
+                }
+            };
+            if !fits {
+                denied |= leg.rule.enforce == Enforce::Hard && !request.force;
+                failures.push(self.failure(leg, place, wanted, now));
+            }
+            places.push(place);
+        }
+        if denied {
+            return Ok(HoldOutcome::Denied(failures.into_vec()));
+        }
+        if missing > 0 && !self.make_room(missing, now) {
+            return Ok(HoldOutcome::TooManyAccounts);
+        }
+        let key = self.write_hold(request, &places);
+        Ok(HoldOutcome::Held(key, failures))
+    }
+
+    pub(super) fn write_hold(&mut self, request: &HoldRequest<'_>, places: &[Option<u32>]) -> HoldKey {
+        let mut legs: SmallVec<[Leg; 4]> = SmallVec::new();
+        for (leg, place) in request.legs.iter().zip(places) {
+            let account = place.unwrap_or_else(|| self.open(leg, request.generation));
+            let amount = request.amounts.of(leg.rule.unit);
+            let held = Contribution { held: amount, ..Contribution::default() };
+            let mut leg = Leg { account, unit: leg.rule.unit, amount, now: Contribution::default() };
+            self.post(&mut leg, held);
+            if let Some(account) = self.accounts.get_mut(account) {
+                account.references = account.references.saturating_add(1);
+            }
+            legs.push(leg);
+        }
+        let hold = Hold {
+            id: request.id,
+            state: State::Held,
+            legs,
+            deadline: request.deadline,
+            closed: Timestamp::MAX,
+            content: request.content,
+            settle_content: 0,
+            exposed: request.name.is_some(),
+            name: request.name.cloned(),
+        };
+        self.earliest_deadline = self.earliest_deadline.min(request.deadline);
+        let slot = self.holds.insert(hold);
+        let key = HoldKey { slot, id: request.id };
+        if let Some(name) = request.name {
+            self.named.insert(Arc::clone(name), key);
+            self.exposed.insert(request.id, key);
+        }
+        key
+    }
+
+    pub(super) fn repeated(&self, name: &Label, content: u64) -> Result<Option<HoldOutcome>> {
+        let Some(key) = self.named.get(name) else { return Ok(None) };
+        let Some(hold) = self.look(*key) else { return Ok(None) };
+        if hold.content == content {
+            return Ok(Some(HoldOutcome::Repeated(*key, hold.state == State::Held)));
+        }
+        Err(Error::new(Code::IdReused, format!("the id {name:?} was used for another call"))
+            .field("id")
+            .hint("give every call an id of its own"))
+    }
+
+    /// Makes the hold known by its id, so that a token can settle it, and gives it a new deadline.
+    pub fn expose(&mut self, key: HoldKey, deadline: Timestamp) {
+        if let Some(hold) = self.look_mut(key) {
+            hold.exposed = true;
+            hold.deadline = hold.deadline.max(deadline);
+            self.exposed.insert(key.id, key);
+        }
+    }
+
+    /// The hold of an id that was exposed.
+    #[must_use]
+    pub fn exposed(&self, id: u128) -> Option<HoldKey> {
+        self.exposed.get(&id).copied()
+    }
+
+    pub(super) fn failure(
+        &self,
+        leg: &LegRequest<'_>,
+        place: Option<u32>,
+        wanted: i64,
+        now: Timestamp,
+    ) -> Failure {
+        let balance = match place.and_then(|at| self.accounts.get(at)) {
+            Some(account) => account.balance(now),
+            None => Account::new(leg.rule, leg.key, leg.window, leg.limit, 0).balance(now),
+        };
+        Failure { balance, wanted, enforce: leg.rule.enforce }
+    }
+
+    pub(super) fn make_room(&mut self, count: usize, now: Timestamp) -> bool {
+        let full = |books: &Self| books.accounts.len().saturating_add(count) > books.limits.max_accounts;
+        let mut cursor = Some(0);
+        while let Some(from) = cursor.filter(|_| full(self)) {
+            cursor = self.sweep(now, from);
+        }
+        !full(self)
+    }
+
+    pub(super) fn open(&mut self, leg: &LegRequest<'_>, generation: u64) -> u32 {
+        let slot = self.accounts.insert(Account::new(leg.rule, leg.key, leg.window, leg.limit, generation));
+        let accounts = &self.accounts;
+        let rehash = |at: &u32| accounts.get(*at).map_or(0, |account| key::hash(&account.key));
+        self.index.insert_unique(key::hash(leg.key), slot, rehash);
+        slot
+    }
+}

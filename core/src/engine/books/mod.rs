@@ -1,0 +1,178 @@
+//! The books: every account and every hold of one ledger, and the operations on them.
+//!
+//! Each operation looks at everything first and then writes everything: a refusal changes nothing, and writing cannot
+//! fail half-way. Time is an argument and never runs backwards.
+
+mod admit;
+mod close;
+mod upkeep;
+
+use super::account::{Account, Balance};
+use super::denial::Failure;
+use super::hold::{Hold, HoldKey};
+use super::key;
+use super::quantities::Quantities;
+use super::slots::Slots;
+use crate::policy::Window;
+use crate::rules::AccountRule;
+use crate::values::{Duration, Label, Timestamp};
+use hashbrown::{HashMap, HashTable};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What one pass over the books may touch before the lock is given back.
+pub const PASS_MAX: usize = 256;
+const EVENTS_MAX: usize = 4096;
+/// Most closed holds that are remembered; beyond it the oldest is forgotten before its retention is over.
+const REMEMBERED_MAX: usize = 1 << 18;
+
+/// The bounds of the books.
+#[derive(Clone, Copy, Debug)]
+pub struct BooksLimits {
+    /// Most accounts.
+    pub max_accounts: usize,
+    /// How long a closed hold with a known id is remembered.
+    pub retention: Duration,
+}
+
+/// One account's part of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct LegRequest<'a> {
+    /// What the account's budget says.
+    pub rule: &'a Arc<AccountRule>,
+    /// The account's key.
+    pub key: &'a [u8],
+    /// The account's window.
+    pub window: Window,
+    /// The account's limit.
+    pub limit: i64,
+}
+
+/// A call's request: hold these amounts on all these accounts, or on none.
+#[derive(Clone, Copy, Debug)]
+pub struct HoldRequest<'a> {
+    /// The hold's id.
+    pub id: u128,
+    /// The caller's own id, if it chose one.
+    pub name: Option<&'a Label>,
+    /// A digest of the call: the same id with other content is refused.
+    pub content: u64,
+    /// The accounts.
+    pub legs: &'a [LegRequest<'a>],
+    /// The amounts.
+    pub amounts: &'a Quantities,
+    /// When it expires.
+    pub deadline: Timestamp,
+    /// Which rules the limits come from.
+    pub generation: u64,
+    /// Admit whatever the accounts say: the mode is `observe`, or the money is spent already.
+    pub force: bool,
+}
+
+/// The answer to a [`HoldRequest`].
+#[derive(Debug)]
+pub enum HoldOutcome {
+    /// Held on all accounts. The failures are those of soft and observed budgets, or of all if forced.
+    Held(HoldKey, SmallVec<[Failure; 1]>),
+    /// The same request was answered before: its hold, and whether that is still open.
+    Repeated(HoldKey, bool),
+    /// Denied: every leg that did not fit.
+    Denied(Vec<Failure>),
+    /// Denied: no room for another account.
+    TooManyAccounts,
+}
+
+/// Something that the books noticed.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Settled spend reached a share of the limit.
+    Threshold {
+        /// The account after it.
+        balance: Box<Balance>,
+        /// The share, in basis points.
+        basis_points: u32,
+    },
+}
+
+/// Accounts and holds.
+#[derive(Debug)]
+pub struct Books {
+    limits: BooksLimits,
+    accounts: Slots<Account>,
+    index: HashTable<u32>,
+    holds: Slots<Hold>,
+    /// Holds that are known outside: by the caller's id, and by the id in a token.
+    named: HashMap<Label, HoldKey, foldhash::fast::RandomState>,
+    exposed: HashMap<u128, HoldKey, foldhash::fast::RandomState>,
+    /// Closed holds that are remembered, in the order in which they were closed.
+    closed: VecDeque<(Timestamp, HoldKey)>,
+    adjustments: HashMap<Label, (u64, Timestamp), foldhash::fast::RandomState>,
+    high_water: Timestamp,
+    /// No open hold expires before this.
+    earliest_deadline: Timestamp,
+    events: Vec<Event>,
+    dropped_events: u64,
+}
+
+impl Books {
+    /// Empty books.
+    #[must_use]
+    pub fn new(limits: BooksLimits) -> Self {
+        Self {
+            limits,
+            accounts: Slots::default(),
+            index: HashTable::new(),
+            holds: Slots::default(),
+            named: HashMap::default(),
+            exposed: HashMap::default(),
+            closed: VecDeque::new(),
+            adjustments: HashMap::default(),
+            high_water: Timestamp::from_nanos(i64::MIN),
+            earliest_deadline: Timestamp::MAX,
+            events: Vec::new(),
+            dropped_events: 0,
+        }
+    }
+
+    /// What the books noticed since the last time, and how many events did not fit.
+    pub fn take_events(&mut self) -> (Vec<Event>, u64) {
+        (std::mem::take(&mut self.events), std::mem::take(&mut self.dropped_events))
+    }
+
+    /// Whether there are events to take.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// How many accounts there are.
+    #[must_use]
+    pub fn accounts(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// How many holds are open or remembered.
+    #[must_use]
+    pub fn holds(&self) -> usize {
+        self.holds.len()
+    }
+
+    pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
+        let same = |at: &u32| self.accounts.get(*at).is_some_and(|account| &*account.key == key);
+        self.index.find(key::hash(key), same).copied()
+    }
+
+    pub(super) fn look(&self, key: HoldKey) -> Option<&Hold> {
+        self.holds.get(key.slot).filter(|hold| hold.id == key.id)
+    }
+
+    pub(super) fn look_mut(&mut self, key: HoldKey) -> Option<&mut Hold> {
+        self.holds.get_mut(key.slot).filter(|hold| hold.id == key.id)
+    }
+
+    pub(super) fn advance(&mut self, now: Timestamp) -> Timestamp {
+        self.high_water = self.high_water.max(now);
+        self.high_water
+    }
+}
