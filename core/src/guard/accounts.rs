@@ -64,6 +64,7 @@ pub(super) fn balances(state: &State, query: &BalanceQuery) -> Result<Page> {
         if current && named && shows(&balance, &query.scope) {
             found.push((place(&balance), balance));
         }
+        true
     });
     for active in rules
         .budgets

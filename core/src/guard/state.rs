@@ -139,7 +139,7 @@ impl BudgetSource for State {
         let mut points = Vec::new();
         self.ledger.visit(now, &mut |balance| {
             let current = balance.resets_at.is_none_or(|end| now < end);
-            if points.len() < max && current && !balance.budget.starts_with("run.") {
+            if current && !balance.budget.starts_with("run.") {
                 points.push(BudgetPoint {
                     budget: balance.budget,
                     unit: balance.unit,
@@ -151,6 +151,7 @@ impl BudgetSource for State {
                     available: balance.available,
                 });
             }
+            points.len() < max
         });
         points
     }

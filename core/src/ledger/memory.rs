@@ -106,12 +106,14 @@ impl Ledger for MemoryLedger {
         self.books.lock().balance(now, key)
     }
 
-    fn visit(&self, now: Timestamp, look: &mut dyn FnMut(Balance)) {
+    fn visit(&self, now: Timestamp, look: &mut dyn FnMut(Balance) -> bool) {
         let mut cursor = Some(0);
         let mut pass: Vec<Balance> = Vec::new();
         while let Some(from) = cursor {
             cursor = self.books.lock().visit(from, |account| pass.push(account.balance(now)));
-            pass.drain(..).for_each(&mut *look);
+            if !pass.drain(..).all(&mut *look) {
+                return;
+            }
         }
     }
 

@@ -78,8 +78,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// One account.
     fn balance(&self, now: Timestamp, key: &[u8]) -> Option<Balance>;
 
-    /// Every account, in no order; the lock is given back between passes.
-    fn visit(&self, now: Timestamp, look: &mut dyn FnMut(Balance));
+    /// Every account, in no order, until `look` returns `false`; the lock is given back between passes.
+    fn visit(&self, now: Timestamp, look: &mut dyn FnMut(Balance) -> bool);
 
     /// Gives accounts new rules and limits after a reload.
     fn adopt(&self, generation: u64, rule: &mut NewRules<'_>);
