@@ -1,5 +1,5 @@
 //! A provider's own reply, read into disjoint buckets. One file per provider; what they share is how a number is
-//! read ([`number`]) and how totals with parts become buckets ([`tokens`]).
+//! read (`number`) and how totals with parts become buckets (`tokens`).
 //!
 //! The rules: integers stay integers; of several spellings of one figure the most specific counts; the provider's
 //! total decides between two readings; a figure that no reading explains is never clamped but billed at the larger
@@ -75,7 +75,7 @@ pub fn reply_of(provider: Option<&str>, model: Option<&str>, value: &Value) -> R
 /// Reads usage in Spendrail's own buckets: `{"input": 90, "cache_read": 10, "output": 10}`.
 ///
 /// # Errors
-/// `usage_invalid` for an unknown bucket (with the nearest names) or a value that is not a count of at most 2^40.
+/// `usage_invalid` for an unknown bucket or a value that is not a count of at most 2^40.
 pub fn usage(buckets: &Map<String, Value>) -> Result<Usage> {
     let mut usage = Usage::new();
     for (key, value) in buckets {
