@@ -60,6 +60,7 @@ def story_claims(tenant: Tenant, view: TenantEvidence) -> list[Claim]:
         Claim(
             who, "its streamed summary arrived whole", story.SUMMARY_END, summary[-len(story.SUMMARY_END) :]
         ),
+        Claim(who, "without the usage chunk, which only comes to who asks for it", 1, shapes["usage_chunks"]),
         Claim(who, "the runaway agent was stopped by its run limit", "run_limit_exceeded", code(runaway)),
         Claim(who, "it had made as many calls as it may", limit, runaway["calls"]),
         Claim(who, "the provider saw not one more", limit, view.requests_with(story.RUNAWAY_SCRIPT)),

@@ -107,7 +107,7 @@ async function runaway() {
   say("runaway", { calls, denied });
 }
 
-/** Every other way to ask: at once, a retried call, Responses, embeddings, an unknown model. */
+/** Other ways to ask: at once, retried, Responses, usage in a stream, embeddings, an unknown model. */
 async function moreShapes() {
   const ask = { model: given.gpt, max_completion_tokens: 60 };
   await Promise.all([0, 1, 2].map((n) => gpt.chat.completions.create({ ...ask, messages: [user(`Number ${n}`)] })));
@@ -120,6 +120,14 @@ async function moreShapes() {
     script("output=26 cache_write_1h=35"),
   );
   await stream.finalMessage();
+  const asked = await gpt.chat.completions.create({
+    ...ask,
+    messages: [user("And what was used?")],
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+  let usage_chunks = 0;
+  for await (const chunk of asked) usage_chunks += chunk.choices.length === 0 ? 1 : 0;
   const response = await gpt.responses.create(
     { model: given.gpt, input: "Hello", max_output_tokens: 90 },
     script("reasoning=13"),
@@ -128,7 +136,7 @@ async function moreShapes() {
   const denied = await untilDenied(() =>
     gpt.chat.completions.create({ model: given.unknown_model, messages: [user("Are you there?")] }),
   );
-  say("shapes", { receipts: [receipt(retried), receipt(response)], denied });
+  say("shapes", { receipts: [receipt(retried), receipt(response)], usage_chunks, denied });
 }
 
 /** A stream is open while the price file changes; the next call has the new price. */

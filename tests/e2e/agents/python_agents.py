@@ -136,7 +136,7 @@ class Agents:
             say("runaway", calls=calls, denied=None)
 
     def more_shapes(self) -> None:
-        """Other ways to ask: an async client, a retried call, Responses, embeddings, an unknown model."""
+        """Other ways to ask: async, retried, Responses, usage in a stream, embeddings, an unknown model."""
         asyncio.run(self._async())
         retried = self.claude.messages.create(
             model=self.given["claude"],
@@ -152,6 +152,14 @@ class Agents:
             extra_headers=script("output=25 cache_write_1h=33"),
         ) as stream:
             stream.until_done()
+        with self.gpt.chat.completions.create(
+            model=self.given["gpt"],
+            messages=[{"role": "user", "content": "And what was used?"}],
+            stream=True,
+            stream_options={"include_usage": True},
+            max_completion_tokens=40,
+        ) as asked:
+            usage_chunks = sum(1 for chunk in asked if not chunk.choices)
         response = self.gpt.responses.create(
             model=self.given["gpt"], input="Hello", max_output_tokens=90, extra_headers=script("reasoning=11")
         )
@@ -161,9 +169,10 @@ class Agents:
                 model=self.given["unknown_model"], messages=[{"role": "user", "content": "Are you there?"}]
             )
         except spendrail.Denied as denied:
-            say("shapes", receipts=[receipt(retried), receipt(response)], denied=denial(denied))
+            receipts = [receipt(retried), receipt(response)]
+            say("shapes", receipts=receipts, usage_chunks=usage_chunks, denied=denial(denied))
         else:
-            say("shapes", receipts=[], denied=None)
+            say("shapes", receipts=[], usage_chunks=usage_chunks, denied=None)
 
     async def _async(self) -> None:
         url = f"{self.given['provider']}/v1"
