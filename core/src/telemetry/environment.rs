@@ -1,8 +1,9 @@
 //! The `OTEL_*` variables. An empty one is unset; one that cannot be obeyed is a warning and ignored, as the
 //! OpenTelemetry specification wants it.
 
-use super::config::{Protocol, Temporality, is_header, is_url};
+use super::config::{Protocol, is_header, is_url};
 use super::sampler::Sampler;
+use super::settings::Temporality;
 
 /// The environment, through a lookup that tests can supply, and what was wrong with it.
 pub(crate) struct Environment<'a> {

@@ -4,12 +4,12 @@
 //! answer) is a task of that thread's runtime. While a receiver hangs, records are still counted, so metrics stay
 //! exact, and spans wait, compact, in a bounded backlog.
 
-use super::config::{Settings, Temporality};
 use super::labels::Labels;
 use super::metrics::Metrics;
 use super::record::Record;
 use super::recorder::{Recorder, Shared};
 use super::resource::{instrumentation_scope, resource};
+use super::settings::{Settings, Temporality};
 use super::transport::{self, Cause};
 use super::{BudgetSource, spans};
 use opentelemetry::InstrumentationScope;

@@ -4,9 +4,10 @@
 //! under `otel.metric.overflow`, so totals stay right.
 
 use super::labels::Labels;
+use super::outcome::{Outcome, Refusal};
 use super::record::{
-    AgentRecord, Gaps, InferenceRecord, ModalityTokens, Operation, Outcome, Record, Server, SpendRecord,
-    TokenUsage, ToolRecord,
+    AgentRecord, Gaps, InferenceRecord, ModalityTokens, Operation, Record, Server, SpendRecord, TokenUsage,
+    ToolRecord,
 };
 use super::recorder::Shared;
 use super::semconv::{self, AGENT, CALLS, DURATION, ERROR_TYPE, TOKENS, gen_ai, own};
@@ -239,13 +240,7 @@ impl Metrics {
         self.cost.add(semconv::usd(cost.0), &attributes);
     }
 
-    fn decision(
-        &self,
-        outcome: &Outcome,
-        would_deny: Option<&super::record::Refusal>,
-        scope: &Scope,
-        labels: &Labels,
-    ) {
+    fn decision(&self, outcome: &Outcome, would_deny: Option<&Refusal>, scope: &Scope, labels: &Labels) {
         let (decision, refusal) = decision(outcome, would_deny);
         let mut attributes = vec![KeyValue::new(own::DECISION, decision)];
         if let Some(refusal) = refusal {

@@ -16,6 +16,7 @@ mod exporter;
 mod labels;
 #[cfg(feature = "otlp")]
 mod metrics;
+mod outcome;
 pub mod record;
 mod recorder;
 #[cfg(feature = "otlp")]
@@ -23,6 +24,8 @@ mod resource;
 mod sampler;
 #[cfg(feature = "otlp")]
 mod semconv;
+mod settings;
+mod span_ids;
 #[cfg(feature = "otlp")]
 mod spans;
 #[cfg(feature = "otlp")]
@@ -31,11 +34,13 @@ mod transport;
 pub use config::TelemetryConfig;
 pub use config::{Conventions, Mode as TelemetryMode, Protocol};
 pub(crate) use exporter::{Exporter, FlushMark};
+pub use outcome::{Flags, Outcome, Refusal};
 pub use record::{
-    AgentRecord, Flags, InferenceRecord, ModalityTokens, Operation, Outcome, ParentSpan, Record, Refusal,
-    RequestParams, Server, SpanIds, SpendRecord, StreamTimes, TokenUsage, ToolRecord,
+    AgentRecord, ChunkGaps, InferenceRecord, ModalityTokens, Operation, Record, RequestParams, Server,
+    SpendRecord, StreamTimes, TokenUsage, ToolRecord,
 };
 pub use recorder::{FlushReport, Recorder};
+pub use span_ids::{ParentSpan, SpanIds};
 
 use crate::error::Result;
 use crate::values::scope::Label;

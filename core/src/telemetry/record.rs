@@ -1,65 +1,12 @@
 //! What a caller leaves behind: one compact record per call, agent run or tool call. Spans, metrics and protobuf are
 //! made from it later, on the background thread.
 
-use crate::codes::Code;
+use super::outcome::{Flags, Outcome, Refusal};
+use super::span_ids::SpanIds;
 use crate::values::scope::Label;
 use crate::values::{NanoUsd, Scope, Timestamp};
 use smallvec::SmallVec;
 use std::sync::Arc;
-
-/// A span's place in its trace, decided on the caller. All zero (see [`SpanIds::NONE`]) where no spans are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpanIds {
-    /// The trace.
-    pub trace_id: u128,
-    /// This span.
-    pub span_id: u64,
-    /// The span around it; 0 for a root.
-    pub parent_span_id: u64,
-    /// The parent lives in another process.
-    pub parent_is_remote: bool,
-    /// The sampler's answer: only a sampled span is exported; metrics count every record.
-    pub sampled: bool,
-}
-
-impl SpanIds {
-    /// No span: telemetry or tracing is off.
-    pub const NONE: Self =
-        Self { trace_id: 0, span_id: 0, parent_span_id: 0, parent_is_remote: false, sampled: false };
-
-    /// A span that others can have as their parent.
-    #[must_use]
-    pub const fn is_some(&self) -> bool {
-        self.trace_id != 0 && self.span_id != 0
-    }
-
-    /// This span as the parent of another one in the same process.
-    #[must_use]
-    pub const fn as_parent(&self) -> Option<ParentSpan> {
-        if !self.is_some() {
-            return None;
-        }
-        Some(ParentSpan {
-            trace_id: self.trace_id,
-            span_id: self.span_id,
-            sampled: self.sampled,
-            is_remote: false,
-        })
-    }
-}
-
-/// The span that a new one is made under: the host's current span, a run's, or one from a `traceparent` header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParentSpan {
-    /// The trace; zero is not a parent.
-    pub trace_id: u128,
-    /// The span; zero is not a parent.
-    pub span_id: u64,
-    /// The `sampled` flag of its trace flags.
-    pub sampled: bool,
-    /// It lives in another process.
-    pub is_remote: bool,
-}
 
 /// `gen_ai.operation.name` of a model call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -85,99 +32,6 @@ impl Operation {
             Self::GenerateContent => "generate_content",
             Self::Embeddings => "embeddings",
         }
-    }
-}
-
-/// Why a call was refused, or would have been.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The reason.
-    pub code: Code,
-    /// The first failing budget, where a budget refused.
-    pub budget: Option<Label>,
-}
-
-/// How a call, run or tool call ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was answered and paid for.
-    #[default]
-    Settled,
-    /// Nothing was billed; the hold was given back.
-    Released,
-    /// Its owner is gone: the hold expired or the handle was lost.
-    Abandoned,
-    /// It was refused before anything was sent.
-    Denied(Box<Refusal>),
-    /// It was sent and failed. The value of `error.type`: the provider's error code or the exception's name, of low
-    /// cardinality and without content. (Boxed: failures are rare and records are many.)
-    Failed(Box<Label>),
-}
-
-impl Outcome {
-    /// A failure with its `error.type`.
-    #[must_use]
-    pub fn failed(error_type: impl Into<Label>) -> Self {
-        Self::Failed(Box::new(error_type.into()))
-    }
-}
-
-/// What is remarkable about a call, as bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(u16);
-
-macro_rules! flags {
-    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $bit:literal;)+) => {
-        impl Flags {
-            $($(#[doc = $doc])+ pub const $name: Self = Self(1 << $bit);)+
-
-            /// The names of the bits that are set, as the receipt shows them.
-            pub fn names(self) -> impl Iterator<Item = &'static str> {
-                [$(($text, Self::$name)),+].into_iter().filter(move |(_, bit)| self.has(*bit)).map(|(name, _)| name)
-            }
-        }
-    };
-}
-
-flags! {
-    /// Settled at the floor: no final usage.
-    ESTIMATED = "estimated", 0;
-    /// Billed beyond the hold.
-    OVER_RUN = "over_run", 1;
-    /// Settled after its hold had expired.
-    LATE = "late", 2;
-    /// Something used had no rate.
-    UNPRICED = "unpriced", 3;
-    /// The model that served is in no catalog.
-    UNKNOWN_MODEL = "unknown_model", 4;
-    /// The amount was larger than one operation may carry.
-    CAPPED = "capped", 5;
-    /// The hold was not known to the ledger.
-    ORPHAN = "orphan", 6;
-    /// A complete reply without usage.
-    NO_USAGE = "no_usage", 7;
-}
-
-impl Flags {
-    /// None.
-    pub const NONE: Self = Self(0);
-
-    /// These and those.
-    #[must_use]
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// All bits of `other` are set.
-    #[must_use]
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// No bit is set.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
     }
 }
 
@@ -475,12 +329,5 @@ mod tests {
         }
         let counts: Vec<u32> = gaps.buckets().map(|slot| slot.count).collect();
         assert_eq!((counts, gaps.count()), (vec![3, 1, 1], 5));
-    }
-
-    #[test]
-    fn flags_name_themselves() {
-        let flags = Flags::LATE.with(Flags::OVER_RUN);
-        assert_eq!(flags.names().collect::<Vec<_>>(), ["over_run", "late"]);
-        assert!(Flags::NONE.is_empty() && !flags.has(Flags::LATE.with(Flags::CAPPED)));
     }
 }

@@ -1,7 +1,8 @@
 //! The caller's side: begin a span, leave a record.
 
-use super::config::Settings;
-use super::record::{ParentSpan, Record, SpanIds};
+use super::record::Record;
+use super::settings::Settings;
+use super::span_ids::{ParentSpan, SpanIds};
 use crate::values::ids::IdMaker;
 use crossbeam_queue::ArrayQueue;
 use parking_lot::Mutex;

@@ -1,7 +1,7 @@
 //! Who speaks: the process, and this library in it.
 
-use super::config::Settings;
 use super::semconv::{SCHEMA_URL, SCOPE};
+use super::settings::Settings;
 use crate::values::ids::IdMaker;
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::Resource;

@@ -1,6 +1,6 @@
 //! Which spans are exported. The answer is given on the caller, with the ids.
 
-use super::record::{ParentSpan, SpanIds};
+use super::span_ids::{ParentSpan, SpanIds};
 use crate::values::Decimal;
 use crate::values::ids::IdMaker;
 

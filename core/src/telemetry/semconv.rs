@@ -195,6 +195,12 @@ mod tests {
     }
 
     #[test]
+    fn chunk_gaps_use_the_duration_buckets() {
+        let bounds = super::super::record::DURATION_BOUNDS_MS.map(|bound| seconds(int(bound) * 1_000_000));
+        assert_eq!(bounds, DURATION);
+    }
+
+    #[test]
     fn providers_have_the_conventions_names() {
         assert_eq!(provider("google", Some("generativelanguage.googleapis.com")), "gcp.gemini");
         assert_eq!(provider("google", Some("us-aiplatform.googleapis.com")), "gcp.vertex_ai");

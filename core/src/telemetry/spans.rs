@@ -1,11 +1,10 @@
 //! From a record to a span, attribute by attribute in the order of the conventions.
 
 use super::labels::Labels;
-use super::record::{
-    AgentRecord, Flags, InferenceRecord, Operation, Outcome, Record, Refusal, RequestParams, SpanIds,
-    TokenUsage, ToolRecord,
-};
+use super::outcome::{Flags, Outcome, Refusal};
+use super::record::{AgentRecord, InferenceRecord, Operation, Record, RequestParams, TokenUsage, ToolRecord};
 use super::semconv::{self, ABANDONED, CUT, ERROR_TYPE, gen_ai, int, own};
+use super::span_ids::SpanIds;
 use crate::values::Timestamp;
 use crate::values::scope::Label;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};

@@ -1,6 +1,7 @@
 //! How OTLP leaves the process: the SDK's exporters over a small HTTP/1.1 client, or over gRPC.
 
-use super::config::{Endpoint, Protocol};
+use super::config::Protocol;
+use super::settings::Endpoint;
 use async_trait::async_trait;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};

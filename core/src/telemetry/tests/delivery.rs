@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// More than a deadline plus what two busy cores may add.
 fn in_time(since: Instant, deadline: Duration) {
     let took = since.elapsed();
-    assert!(took < deadline + Duration::from_millis(150), "{took:?} for {deadline:?}");
+    assert!(took < deadline + Duration::from_millis(500), "{took:?} for {deadline:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::receiver::Receiver;
 use crate::runtime::{Jobs, Worker};
-use crate::telemetry::record::*;
+use crate::telemetry::*;
 use crate::telemetry::{BudgetPoint, BudgetSource, Exporter, Recorder, TelemetryConfig, recorder};
 use crate::values::ids::IdMaker;
 use crate::values::{Dimension, NanoUsd, Scope, Timestamp};

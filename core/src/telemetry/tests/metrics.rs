@@ -4,7 +4,7 @@ use super::fixtures::*;
 use super::receiver::{Manner, Receiver};
 use crate::codes::Code;
 use crate::telemetry::TelemetryConfig;
-use crate::telemetry::record::*;
+use crate::telemetry::*;
 use crate::values::{Dimension, NanoUsd};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;

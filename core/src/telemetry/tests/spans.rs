@@ -3,7 +3,7 @@
 use super::fixtures::*;
 use super::receiver::{Manner, Receiver};
 use crate::codes::Code;
-use crate::telemetry::record::*;
+use crate::telemetry::*;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use std::sync::Arc;
