@@ -16,7 +16,8 @@ from typing import Any, Final
 
 Json = dict[str, Any]
 
-GRACE_S: Final = 3.0
+GRACE_S: Final = 10.0
+"""How long a child may take to end by itself: a busy machine is slow to leave Python and Node."""
 
 
 class ChildError(RuntimeError):
