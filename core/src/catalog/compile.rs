@@ -7,7 +7,11 @@ use super::matcher::{Names, Via};
 use super::{Catalog, Source, parse, schema};
 use crate::error::{Error, Result};
 use crate::values::scope::Label;
+use hashbrown::HashMap;
 use std::sync::Arc;
+
+/// Most patterns of one provider: each is tried on a name that is not listed.
+const PATTERNS_MAX: usize = 4_096;
 
 /// Compiles all layers. `files` are the layers' sources, for messages and the version.
 pub(super) fn compile(layers: Layers, files: &[Source]) -> Result<Catalog> {
@@ -30,11 +34,17 @@ pub(super) fn compile(layers: Layers, files: &[Source]) -> Result<Catalog> {
         }
         index_aliases(&mut names, provider).map_err(|(layer, problem)| fault(provider, layer, problem))?;
         index_patterns(&mut names, provider).map_err(|(layer, problem)| fault(provider, layer, problem))?;
-        catalog.matcher.add(names, &provider.names);
+        catalog.matcher.add(names, &provider.names).map_err(|(name, other)| {
+            let problem = Problem::new(format!("{name:?} is a name of provider {other:?} too"));
+            fault(provider, provider.layer, problem.at("aliases"))
+        })?;
     }
     for (place, provider) in layers.providers.iter().enumerate() {
-        let known = |id: &String| catalog.matcher.provider(id);
-        let fallback = provider.fallback.iter().filter_map(known).collect();
+        let known = |id: &String| {
+            let unknown = || Problem::new(format!("{id:?} is not a provider of the catalog")).at("fallback");
+            catalog.matcher.provider(id).ok_or_else(|| fault(provider, provider.layer, unknown()))
+        };
+        let fallback = provider.fallback.iter().map(known).collect::<Result<Vec<usize>>>()?;
         catalog.matcher.set_fallback(place, fallback);
     }
     Ok(catalog)
@@ -108,27 +118,25 @@ fn priced(
 }
 
 fn index_aliases(names: &mut Names, provider: &Provider) -> std::result::Result<(), (usize, Problem)> {
-    let mut given: Vec<(&str, usize, &str)> = Vec::new();
+    let mut given: HashMap<&str, (usize, &str), foldhash::fast::FixedState> = HashMap::default();
     for merged in provider.models.iter().filter(|merged| !merged.model.remove) {
         let Some((place, _)) = names.entry_of(&merged.id.to_lowercase()) else { continue };
         for (alias, layer) in &merged.aliases {
             // An id is never another model's alias: a later file may list a model under what was an alias.
-            match names.entry_of(alias) {
-                Some((_, Via::Exact)) => continue,
-                Some((other, _)) if other == place => continue,
-                Some(_) => match given.iter().find(|(known, _, _)| known == alias) {
-                    Some((_, earlier, owner)) if earlier == layer => {
-                        let problem = Problem::new(format!("{alias:?} is an alias of {owner:?} too"));
-                        return Err((*layer, problem.at("aliases").at(&merged.id).at("models")));
-                    }
-                    Some((_, earlier, _)) if earlier > layer => continue,
-                    _ => {}
-                },
-                None => {}
+            if matches!(names.entry_of(alias), Some((_, Via::Exact))) {
+                continue;
             }
-            names.insert(alias, place, Via::Alias);
-            given.retain(|(known, _, _)| known != alias);
-            given.push((alias, *layer, &merged.id));
+            match given.get(alias.as_str()) {
+                Some((earlier, owner)) if earlier == layer && *owner != merged.id => {
+                    let problem = Problem::new(format!("{alias:?} is an alias of {owner:?} too"));
+                    return Err((*layer, problem.at("aliases").at(&merged.id).at("models")));
+                }
+                Some((earlier, _)) if earlier > layer => {}
+                _ => {
+                    names.insert(alias, place, Via::Alias);
+                    given.insert(alias, (*layer, &merged.id));
+                }
+            }
         }
     }
     Ok(())
@@ -138,6 +146,10 @@ fn index_patterns(names: &mut Names, provider: &Provider) -> std::result::Result
     for merged in provider.models.iter().filter(|merged| !merged.model.remove) {
         let Some((place, _)) = names.entry_of(&merged.id.to_lowercase()) else { continue };
         for pattern in &merged.model.patterns {
+            if names.patterns.len() >= PATTERNS_MAX {
+                let problem = Problem::new(format!("the provider has more than {PATTERNS_MAX} patterns"));
+                return Err((merged.layer, problem.at("patterns").at(&merged.id).at("models")));
+            }
             names.insert_pattern(pattern, place).map_err(|_| {
                 let problem =
                     Problem::new(format!("{pattern:?} has the literal prefix of another model's pattern"))

@@ -85,7 +85,9 @@ impl std::fmt::Display for Tier {
 }
 
 /// What selects the period, the variant and the multipliers of a price. Everything that is not known stays
-/// `None`; a condition on it then does not hold.
+/// `None`; a condition on it then does not hold. Only the worst case takes what is not known for reachable, and only
+/// for the tier ([`Tier::Auto`]), thinking, the kind and size of a search, and the time of day: `geo` and `region`
+/// are the application's choice, so it states them.
 ///
 /// ```
 /// use spendrail::catalog::{PriceContext, Tier};

@@ -181,18 +181,20 @@ fn lower(name: &str) -> Cow<'_, str> {
 }
 
 impl Matcher {
-    /// Adds a provider with its names; `Err` if a name is another provider's id.
-    pub(super) fn add(&mut self, names: Names, known_as: &[String]) -> usize {
+    /// Adds a provider; `Err` is a name that an earlier one has, and whose it is.
+    pub(super) fn add(&mut self, names: Names, known_as: &[String]) -> Result<(), (String, Label)> {
         let place = self.providers.len();
-        for name in known_as {
-            self.by_name.entry(name.as_str().into()).or_insert(place);
+        for name in known_as.iter().map(String::as_str).chain(std::iter::once(&*names.id)) {
+            match self.by_name.insert(name.into(), place).and_then(|other| self.providers.get(other)) {
+                Some(other) => return Err((name.to_owned(), Arc::clone(&other.id))),
+                None => continue,
+            }
         }
-        self.by_name.insert((&*names.id).into(), place);
         for model in names.exact.keys() {
             self.anywhere.entry(model.clone()).and_modify(|only| *only = None).or_insert(Some(place));
         }
         self.providers.push(names);
-        place
+        Ok(())
     }
 
     /// Sets the providers that `place` falls back on.

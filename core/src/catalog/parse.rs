@@ -25,11 +25,18 @@ pub(super) fn parse(source: &Source) -> Result<Vec<(String, File)>> {
     match (file.providers.take(), file.provider.clone()) {
         (None, Some(id)) => Ok(vec![(id, file)]),
         (Some(providers), None) => {
-            let own_name =
-                |(id, part): &&(String, File)| part.provider.as_ref().is_some_and(|name| name != id);
-            if let Some((id, _)) = providers.0.iter().find(own_name) {
-                return Err(invalid(source, "has another name than its key")
-                    .field(format!("providers.{id}.provider")));
+            for (id, part) in &providers.0 {
+                let place = join("providers", id);
+                if part.providers.is_some() {
+                    return Err(
+                        invalid(source, "has no providers of its own").field(join(&place, "providers"))
+                    );
+                }
+                if part.provider.as_ref().is_some_and(|name| name != id) {
+                    return Err(
+                        invalid(source, "is not the key it stands under").field(join(&place, "provider"))
+                    );
+                }
             }
             Ok(providers.0)
         }

@@ -283,6 +283,12 @@ fn broken_files_say_what_is_wrong() {
             json!({"catalog": 1, "providers": {"a.b": {"models": {"m": {"same_as": "x"}}}}}),
             "providers.\"a.b\".models.m.same_as",
         ),
+        (json!({"catalog": 1, "provider": "p", "fallback": ["nobody"], "models": {}}), "fallback"),
+        (
+            json!({"catalog": 1, "providers": {"a": {"aliases": ["x"], "models": {}}, "x": {"models": {}}}}),
+            "providers.x.aliases",
+        ),
+        (json!({"catalog": 1, "providers": {"a": {"providers": {}}}}), "providers.a.providers"),
         (json!({"catalog": 2, "provider": "p", "models": {}}), "catalog"),
         (
             json!({"catalog": 1, "providers": {"a": {"models": {"m": {"prices": [{"rates": {"input": "1"}, "over": [{"input_gt": -1, "rates": {"input": "2"}}]}]}}}}}),
@@ -329,5 +335,82 @@ fn the_built_in_catalog() {
         [("openai", "gpt-5.4-turbo"), ("google", "gemini-3.8"), ("anthropic", "claude_4_5_haiku")]
     {
         assert!(matches!(catalog.resolve(Some(provider), model), Resolution::Unknown), "{model}");
+    }
+}
+
+/// The promise behind every hold: whatever a call turns out to use, within what was stated, it costs no more.
+mod bound {
+    use super::*;
+    use proptest::prelude::*;
+
+    const INPUT: &[&str] =
+        &["input", "input_audio", "cache_read", "cache_read_audio", "cache_write", "cache_write_1h"];
+    const OUTPUT: &[&str] = &["output", "output_reasoning", "output_image"];
+
+    fn rates() -> impl Strategy<Value = Value> {
+        let rate = || {
+            (0u32..2_000, 0usize..7).prop_map(|(digits, scale)| {
+                let text = format!("{digits:07}");
+                let (whole, fraction) = text.split_at(7 - scale);
+                let whole = whole.trim_start_matches('0');
+                format!(
+                    "{}{}{fraction}",
+                    if whole.is_empty() { "0" } else { whole },
+                    if scale == 0 { "" } else { "." }
+                )
+            })
+        };
+        let keys = [INPUT, OUTPUT].concat();
+        let some = proptest::collection::vec(proptest::option::of(rate()), keys.len());
+        (rate(), rate(), some).prop_map(move |(input, output, some)| {
+            let mut rates = json!({"input": input, "output": output});
+            for (key, rate) in keys.iter().zip(some) {
+                if let Some(rate) = rate {
+                    rates[key] = json!(rate);
+                }
+            }
+            rates
+        })
+    }
+
+    prop_compose! {
+        fn model()(base in rates(), long in rates(), flex in rates(), fast in rates(), above in 0u64..3_000,
+                   factor in 1u32..40, own_over in any::<bool>()) -> Value {
+            let over = json!([{"input_gt": above, "rates": long}]);
+            let mut priority = json!({"when": {"tier": "priority"}, "rates": fast});
+            if own_over {
+                priority["over"] = json!([{"input_gt": above / 2, "rates": flex}]);
+            }
+            json!({"prices": [{"rates": base, "over": over, "variants": [
+                {"when": {"tier": "flex"}, "rates": flex}, priority,
+                {"when": {"utc": ["12:00-13:00"], "tier": "flex"}, "rates": fast},
+                {"when": {"thinking": true}, "multiply": format!("{}.{}", factor / 10, factor % 10), "except": ["cache_read"]}]}]})
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_call_costs_more_than_its_worst_case(
+            model in model(),
+            used in proptest::collection::vec(0u64..2_000, INPUT.len() + OUTPUT.len()),
+            asked in prop_oneof![Just(None), Just(Some(Tier::Auto)), Just(Some(Tier::Flex)), Just(Some(Tier::Priority))],
+            served in prop_oneof![Just(None), Just(Some(Tier::Flex)), Just(Some(Tier::Priority))],
+            minute in 0i64..1440, thinking in proptest::option::of(any::<bool>()), slack in 0u64..3,
+        ) {
+            let priced = entry(model);
+            let mut usage = Usage::new();
+            for (key, quantity) in [INPUT, OUTPUT].concat().iter().zip(used) {
+                usage.set(Bucket::from_key(key).unwrap(), quantity);
+            }
+            let at = Timestamp::parse("2026-11-20").unwrap().saturating_add_millis(minute * 60_000);
+            let before = PriceContext { at, tier: asked, media: true, ..Default::default() };
+            let (input, output) = (usage.total_input() + slack, usage.total_output() + slack);
+            let bound = priced.worst_case(input, output, &Usage::new(), &before).unwrap();
+            let tier = if asked == Some(Tier::Auto) { served } else { asked };
+            let after = PriceContext { tier, thinking, ended_at: Some(at.saturating_add_millis(3_600_000)), ..before };
+            let cost = priced.cost(&usage, &after);
+            prop_assert!(cost.total <= bound, "{} > {bound}", cost.total);
+            prop_assert_eq!(ModelEntry::from_json(&priced.to_json()).unwrap().cost(&usage, &after), cost);
+        }
     }
 }
