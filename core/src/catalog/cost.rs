@@ -172,3 +172,35 @@ fn divide(numerator: i128, denominator: i128, rounding: Rounding) -> Option<i128
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_round_half_even_and_bounds_round_up() {
+        let (tiny, one) = (Rate::parse("0.000000000001").unwrap(), Factor::ONE);
+        let hours = |quantity, rounding| amount(quantity, tiny, one, Per::Hours, rounding).unwrap().0;
+        // 9 ms at 10⁻¹² USD an hour are 2.5 × 10⁻¹⁸ USD, 27 ms are 7.5.
+        assert_eq!((hours(9, Rounding::HalfEven), hours(27, Rounding::HalfEven)), (2, 8));
+        assert_eq!(hours(18, Rounding::HalfEven), 5);
+        assert_eq!((hours(9, Rounding::UpToNano), hours(18, Rounding::UpToNano)), (1_000_000_000, 5));
+    }
+
+    #[test]
+    fn units_are_those_of_the_schema() {
+        let five = Rate::parse("5").unwrap();
+        for (per, quantity) in [
+            (Per::Tokens, 1_000_000),
+            (Per::Millions, 1_000_000),
+            (Per::Thousands, 1_000),
+            (Per::Ones, 1),
+            (Per::Billions, 1_000_000_000),
+            (Per::Hours, 3_600_000),
+        ] {
+            assert_eq!(i128::from(quantity), per.quantity());
+            let amount = amount(quantity, five, Factor::ONE, per, Rounding::HalfEven).unwrap();
+            assert_eq!(amount.to_string(), "5", "{per:?}");
+        }
+    }
+}

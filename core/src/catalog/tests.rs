@@ -194,7 +194,8 @@ fn the_worst_case_is_the_dearest_that_can_be_reached() {
     let priced = entry(
         json!({"prices": [{"rates": {"input": "1", "cache_write": "2", "output": "5", "output_reasoning": "6", "web_search": "10"},
         "over": [{"input_gt": 200_000, "rates": {"input": "3", "output": "7"}}],
-        "variants": [{"when": {"tier": "priority"}, "rates": {"output": "20"}}, {"when": {"tier": "batch"}, "multiply": "0.5"}]}]}),
+        "variants": [{"when": {"tier": "priority"}, "rates": {"output": "20"}}, {"when": {"tier": "batch"}, "multiply": "0.5"},
+            {"when": {"search_type": "preview"}, "multiply": "3", "except": ["input", "cache_write", "output", "output_reasoning"]}]}]}),
     );
     let worst = |input, output, extra: &Usage, tier, writes_cache| {
         let context = PriceContext { tier, writes_cache, ..at("2026-01-01") };
@@ -209,7 +210,7 @@ fn the_worst_case_is_the_dearest_that_can_be_reached() {
     // From 90 % of the threshold on, the long tier can be reached.
     assert_eq!(worst(180_000, 0, &none, None, Some(false)).unwrap(), "0.18");
     assert_eq!(worst(180_001, 0, &none, None, Some(false)).unwrap(), "0.540003");
-    assert_eq!(worst(0, 0, &usage(&[(Bucket::WebSearch, 3)]), None, None).unwrap(), "0.03");
+    assert_eq!(worst(0, 0, &usage(&[(Bucket::WebSearch, 3)]), None, None).unwrap(), "0.09");
     assert_eq!(
         worst(0, 0, &usage(&[(Bucket::CodeSession, 1)]), None, None).unwrap_err().bucket,
         Bucket::CodeSession
