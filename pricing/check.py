@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 """Checks the price catalog that Spendrail ships, before anything is built from it.
 
-    python pricing/check.py                      schema and plausibility     (pip install jsonschema)
-    python pricing/check.py --cross-check        also against two published catalogs
-                                                 (pip install jsonschema genai-prices==0.2.3
-                                                  pip install --no-deps litellm==1.109.1)
+    python pricing/check.py                      schema, plausibility, age
+    python pricing/check.py --cross-check        also against two published catalogs, which it takes from PyPI once
 
-Plausibility: cached input is not dearer than input, batch and flex not dearer than standard, a longer input not
-cheaper, nothing above 1,000 USD per million tokens, and no file older than --max-age days.
+Needs Python 3.11 (or tomli) and jsonschema.
+
+Plausibility: cached input is not dearer than input, batch and flex not dearer than standard, priority not cheaper, a
+longer input not cheaper, nothing above 1,000 USD per million tokens, no file older than --max-age days.
 
 The cross-check prices every model of ours on a day (--on) at every tier and length and compares each rate that
-somebody lists with what both catalogs list: `agree`, `differ`, or who is alone in listing it. A difference is an error
-unless the entry has a note about it.
+somebody lists with what both catalogs list: `agree`, `differ`, or who is alone in listing it. It also looks up the
+catalogs' own names in ours. A difference is an error unless the entry has a note about it.
 """
 
 import argparse
@@ -21,13 +21,21 @@ import importlib.util
 import json
 import pathlib
 import re
+import subprocess
 import sys
+import time
 from collections import Counter
 from decimal import Decimal
 
-import tomllib
+try:
+    import tomllib
+except ImportError:
+    import tomli as tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
+# What we compare with, and where it is put: not a dependency of anything.
+PUBLISHED = ("genai-prices==0.2.3", "litellm==1.109.1")
+PUBLISHED_AT = HERE.parent / "target" / "published-prices" / "-".join(re.sub(r"\W", ".", p) for p in PUBLISHED)
 DEAREST_USD_PER_MILLION = 1000
 TIERS = (None, "batch", "flex", "priority", "ultrafast")
 INPUT = ("input", "cache_read", "cache_write", "cache_write_1h", "cache_write_12h")
@@ -156,6 +164,19 @@ def implausible(catalog, model, period):
 
 # --- The published catalogs -----------------------------------------------------------------------------------
 
+
+def fetch_published():
+    """Installs the two packages beside the build, once; litellm without what it depends on, we read one file of it."""
+    if not PUBLISHED_AT.exists():
+        pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--target"]
+        partial = PUBLISHED_AT.with_suffix(".partial")
+        genai, litellm = PUBLISHED
+        subprocess.run([*pip, str(partial), genai], check=True)
+        subprocess.run([*pip, str(partial), "--no-deps", litellm], check=True)
+        partial.rename(PUBLISHED_AT)
+    sys.path.append(str(PUBLISHED_AT))
+
+
 LITELLM_KEYS = {
     "input_cost_per_token": "input",
     "output_cost_per_token": "output",
@@ -204,8 +225,6 @@ class LiteLLM:
 
     def __init__(self):
         spec = importlib.util.find_spec("litellm")
-        if spec is None:
-            sys.exit("litellm is not installed: pip install --no-deps litellm==1.109.1")
         path = pathlib.Path(spec.origin).parent / "model_prices_and_context_window_backup.json"
         self.entries = json.loads(path.read_text(), parse_float=Decimal, parse_int=Decimal)
 
@@ -234,9 +253,9 @@ class LiteLLM:
     def names(self, provider):
         """The chat and embedding ids of a provider, each with its last day."""
         for name, entry in self.entries.items():
-            if entry.get("litellm_provider") in LITELLM_PROVIDERS[provider]:
-                if entry.get("mode") in ("chat", "responses", "completion", "embedding"):
-                    yield name, str(entry.get("deprecation_date", "9999"))
+            ours = entry.get("litellm_provider") in LITELLM_PROVIDERS[provider]
+            if ours and entry.get("mode") in ("chat", "responses", "completion", "embedding"):
+                yield name, str(entry.get("deprecation_date", "9999"))
 
     def limits(self, provider, model):
         entry = self.entry(provider, model) or {}
@@ -249,10 +268,8 @@ class GenaiPrices:
     name = "genai-prices"
 
     def __init__(self):
-        try:
-            from genai_prices.data import providers
-        except ImportError:
-            sys.exit("genai-prices is not installed: pip install genai-prices==0.2.3")
+        from genai_prices.data import providers
+
         self.providers = {provider.id: provider for provider in providers}
 
     def rates(self, provider, model, tier, threshold, day):
@@ -343,6 +360,7 @@ def show(rate):
 
 
 def cross_check(catalogs, day, every):
+    fetch_published()
     published = [LiteLLM(), GenaiPrices()]
     unexplained, details, totals = [], [], Counter()
     print(f"{'provider':<10} {'model':<40} {'agree':>6} {'1 silent':>9} {'only ours':>10} {'differ':>7}")
@@ -379,7 +397,7 @@ def cross_check(catalogs, day, every):
 
 
 def main():
-    today = datetime.datetime.now(datetime.timezone.utc).date()
+    today = datetime.date.fromisoformat(time.strftime("%Y-%m-%d", time.gmtime()))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cross-check", action="store_true", help="compare with litellm and genai-prices")
     parser.add_argument("--all", action="store_true", help="with --cross-check: print every rate")

@@ -14,6 +14,7 @@ mod error;
 #[cfg(feature = "ffi")]
 pub mod ffi;
 pub mod guard;
+mod hint;
 pub mod ledger;
 pub mod loops;
 pub mod policy;

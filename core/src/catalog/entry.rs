@@ -1,6 +1,7 @@
 //! One model's prices, compiled: periods, variants and multipliers in the order in which they are tried.
 
 use super::context::PriceContext;
+use super::fields::Date;
 use super::layers::Problem;
 use super::rates::{Factor, RateSet, Sheet, quantity};
 use super::schema::{self, Mode};
@@ -67,7 +68,7 @@ pub(super) struct SharedModifier {
 }
 
 impl Span {
-    fn new(from: Option<schema::Date>, to: Option<schema::Date>) -> Self {
+    fn new(from: Option<Date>, to: Option<Date>) -> Self {
         let since_ever = Timestamp::from_nanos(i64::MIN);
         Self { from: from.map_or(since_ever, |date| date.0), to: to.map_or(Timestamp::MAX, |date| date.0) }
     }
@@ -251,7 +252,7 @@ impl Default for Modifiers<'_> {
 impl Period {
     fn compile(
         file: &schema::Period,
-        next: Option<schema::Date>,
+        next: Option<Date>,
         modifiers: &[Arc<SharedModifier>],
     ) -> std::result::Result<Self, Problem> {
         if file.rates.is_empty() {

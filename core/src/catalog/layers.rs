@@ -1,6 +1,7 @@
 //! Files over files: the later wins, key by key. An entry is identified by provider and model, its prices by
 //! `from`, their variants by `when` (and the variant's own `from`), their length tiers by `input_gt`.
 
+use super::fields::Date;
 use super::schema::{File, Model, Modifier, Over, Period, Variant};
 use hashbrown::HashMap;
 
@@ -253,7 +254,7 @@ fn tidy_period(period: &mut Period) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_span(from: Option<super::schema::Date>, to: Option<super::schema::Date>) -> Result<(), Problem> {
+fn check_span(from: Option<Date>, to: Option<Date>) -> Result<(), Problem> {
     match (from, to) {
         (Some(from), Some(to)) if to <= from => Err(Problem::new("ends before it begins").at("to")),
         _ => Ok(()),

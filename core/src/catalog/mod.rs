@@ -44,6 +44,7 @@ mod compile;
 mod context;
 mod cost;
 mod entry;
+mod fields;
 mod glob;
 mod layers;
 mod matcher;

@@ -1,8 +1,9 @@
 //! A file's text to data; a refused one says file, line, key path and what to do.
 
 use super::Source;
+use super::fields::hint_for;
 use super::layers::{Problem, shown_key};
-use super::schema::{File, hint_for};
+use super::schema::File;
 use crate::codes::Code;
 use crate::error::{Error, Result};
 

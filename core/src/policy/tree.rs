@@ -3,6 +3,7 @@
 
 use crate::codes::Code;
 use crate::error::{Error, Result};
+use crate::hint::nearest;
 use crate::values::{Amount, Duration};
 use std::collections::BTreeMap;
 
@@ -381,28 +382,6 @@ pub(crate) fn fail(path: &str, line: usize, message: &str) -> Error {
 
 pub(crate) fn place(error: Error, path: &str, line: usize) -> Error {
     error.field(path).at("", (line > 0).then_some(line))
-}
-
-/// The known key within two edits, if there is one.
-pub(crate) fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
-    let close = known.iter().map(|candidate| (edits(key, candidate), *candidate)).min()?;
-    (close.0 <= 2 || close.0.saturating_mul(3) <= key.len()).then_some(close.1)
-}
-
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().take(64).enumerate() {
-        let mut next = vec![i.saturating_add(1)];
-        for (j, (cb, pair)) in b.iter().zip(row.windows(2)).enumerate() {
-            let [diagonal, up] = pair else { continue };
-            let left = next.get(j).copied().unwrap_or(usize::MAX);
-            let change = diagonal.saturating_add(usize::from(ca != *cb));
-            next.push(change.min(up.saturating_add(1)).min(left.saturating_add(1)));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
