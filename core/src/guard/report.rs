@@ -5,7 +5,8 @@ use super::settle::Bill;
 use super::state::State;
 use crate::engine::{Call, CallKind, Denial};
 use crate::telemetry::{
-    Flags, InferenceRecord, Outcome, Record, Refusal, RequestParams, SpanIds, TokenUsage, ToolRecord,
+    Flags, InferenceRecord, ModalityTokens, Outcome, Record, Refusal, RequestParams, SpanIds, TokenUsage,
+    ToolRecord,
 };
 use crate::values::{Bucket, Label, Scope, Timestamp, Usage};
 use smallvec::SmallVec;
@@ -147,6 +148,48 @@ pub(super) fn tokens(usage: &Usage) -> TokenUsage {
         ]),
         output: usage.total_output(),
         reasoning: usage.get(Bucket::OutputReasoning),
-        modalities: None,
+        modalities: modalities(usage),
+    }
+}
+
+/// The tokens that a provider reported as image or audio. The rest may be text or unknown: providers do not say.
+fn modalities(usage: &Usage) -> Option<Box<ModalityTokens>> {
+    let sum =
+        |buckets: &[Bucket]| buckets.iter().fold(0u64, |sum, bucket| sum.saturating_add(usage.get(*bucket)));
+    let tokens = ModalityTokens {
+        input_image: sum(&[Bucket::InputImage, Bucket::CacheReadImage]),
+        input_audio: sum(&[Bucket::InputAudio, Bucket::CacheReadAudio, Bucket::CacheWriteAudio]),
+        cache_read_image: usage.get(Bucket::CacheReadImage),
+        cache_read_audio: usage.get(Bucket::CacheReadAudio),
+        output_image: usage.get(Bucket::OutputImage),
+        output_audio: usage.get(Bucket::OutputAudio),
+        ..ModalityTokens::default()
+    };
+    (tokens != ModalityTokens::default()).then(|| Box::new(tokens))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_include_their_parts_and_text_is_not_guessed() {
+        let plain = Usage::inclusive(100, 40, 20, 30, 10).unwrap();
+        let expected = TokenUsage {
+            input: 100,
+            cache_read: 40,
+            cache_write: 20,
+            output: 30,
+            reasoning: 10,
+            modalities: None,
+        };
+        assert_eq!(tokens(&plain), expected);
+        let audio =
+            plain.with(Bucket::InputAudio, 5).with(Bucket::CacheReadAudio, 2).with(Bucket::OutputImage, 7);
+        let parts = tokens(&audio).modalities.unwrap();
+        assert_eq!(
+            (parts.input_audio, parts.cache_read_audio, parts.output_image, parts.input_text),
+            (7, 2, 7, 0)
+        );
     }
 }

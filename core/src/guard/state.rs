@@ -41,7 +41,7 @@ pub(crate) struct State {
     /// Held while rules are changed; never by a call.
     pub(super) changing: Mutex<Changing>,
     started: AtomicBool,
-    worker: Mutex<Option<Worker>>,
+    worker: Mutex<Option<Arc<Worker>>>,
 }
 
 /// What only a change of rules needs.
@@ -109,11 +109,14 @@ impl State {
         let watch = (!files.is_empty()).then(|| Watch::start(&files, now));
         let chores = Chores { state: Arc::downgrade(self), watch, swept: now, first: true, manual };
         // Without a thread calls are guarded all the same; telemetry is counted as dropped.
-        *self.worker.lock() = Worker::spawn(Box::new(chores), self.recorder.clone(), exporter).ok();
+        *self.worker.lock() =
+            Worker::spawn(Box::new(chores), self.recorder.clone(), exporter).ok().map(Arc::new);
     }
 
     pub(super) fn with_worker<T>(&self, ask: impl FnOnce(&Worker) -> T) -> Option<T> {
-        self.worker.lock().as_ref().map(ask)
+        // Not under the lock: one caller's long flush must not make another's short one late.
+        let worker = self.worker.lock().clone();
+        worker.as_deref().map(ask)
     }
 
     /// Tells listeners what the ledger noticed.
