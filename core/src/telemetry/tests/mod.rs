@@ -3,6 +3,7 @@
 mod budgets;
 mod delivery;
 mod fixtures;
+mod guard;
 mod metrics;
 mod receiver;
 mod spans;
