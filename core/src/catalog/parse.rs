@@ -248,4 +248,24 @@ mod tests {
         assert_eq!(refuse("a.toml", "catalog = 1").field_name(), Some("provider"));
         assert_eq!(refuse("a.toml", "catalog = 1\nprovider = ").line(), Some(2));
     }
+
+    proptest::proptest! {
+        /// Whatever the bytes are, the answer is an answer that names the file.
+        #[test]
+        fn a_damaged_file_is_refused_not_crashed_on(
+            at in 0usize..400, byte in 0u8..128, cut in 0usize..400, json in proptest::bool::ANY,
+        ) {
+            let toml = "catalog = 1\nprovider = \"p\"\n[[modifiers]]\nwhen = { geo = \"!eu\" }\nmultiply = \"1.1\"\n[models.\"m.1\"]\naliases = [\"n\"]\n[[models.\"m.1\".prices]]\nfrom = \"2026-01-01\"\nrates = { input = \"1\", output = \"2.5\" }\nover = [{ input_gt = 5, rates = { input = \"2\" } }]\nvariants = [{ when = { utc = [\"04:00-06:00\"] }, rates = { input = \"0.5\" } }]\n";
+            let table = toml::from_str::<serde_json::Value>(toml).unwrap();
+            let mut bytes = if json { serde_json::to_string_pretty(&table).unwrap() } else { toml.to_owned() }.into_bytes();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            bytes.truncate(bytes.len().saturating_sub(cut % 7));
+            let name = if json { "a.json" } else { "a.toml" };
+            let source = Source { name: name.into(), text: String::from_utf8(bytes).unwrap() };
+            if let Err(error) = super::super::Catalog::build_only(&[source]) {
+                proptest::prop_assert_eq!((error.code(), error.file()), (Code::PricesInvalid, Some(name)));
+            }
+        }
+    }
 }
