@@ -102,7 +102,8 @@ impl Error {
     /// The file at fault.
     #[must_use]
     pub fn file(&self) -> Option<&str> {
-        self.body.file.as_deref()
+        // What is read from code has no name.
+        self.body.file.as_deref().filter(|file| !file.is_empty())
     }
 
     /// The line at fault (1-based).
@@ -115,7 +116,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let body = &self.body;
-        if let Some(file) = &body.file {
+        if let Some(file) = self.file() {
             match body.line {
                 Some(line) => write!(f, "{file}:{line}: ")?,
                 None => write!(f, "{file}: ")?,

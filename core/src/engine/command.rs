@@ -41,6 +41,8 @@ pub struct Call {
     pub(crate) provider: Option<Label>,
     pub(crate) model: Label,
     pub(crate) scope: Arc<Scope>,
+    /// The scope is complete: nothing is added from the run.
+    pub(crate) scope_is_whole: bool,
     pub(crate) input: Option<InputSize>,
     pub(crate) max_output_tokens: Option<u64>,
     pub(crate) choices: u64,
@@ -67,6 +69,7 @@ impl Call {
             provider: None,
             model: Label::from(""),
             scope: Arc::default(),
+            scope_is_whole: false,
             input: None,
             max_output_tokens: None,
             choices: 1,
@@ -191,6 +194,15 @@ impl Call {
     #[must_use]
     pub fn scope(mut self, scope: Arc<Scope>) -> Self {
         self.scope = scope;
+        self
+    }
+
+    /// The whole scope, the run's labels merged by the caller: a label that is missing here stays missing, whatever
+    /// the run has. For owners of an ambient scope (the language bindings), where a label can be cleared.
+    #[must_use]
+    pub fn whole_scope(mut self, scope: Arc<Scope>) -> Self {
+        self.scope = scope;
+        self.scope_is_whole = true;
         self
     }
 

@@ -203,6 +203,7 @@ pub(super) fn open(state: &State) -> Result<()> {
 fn scope_of(call: &Call, run: Option<&Arc<RunState>>) -> Arc<Scope> {
     match run {
         None => Arc::clone(&call.scope),
+        Some(run) if call.scope_is_whole && call.scope.run == run.scope.run => Arc::clone(&call.scope),
         Some(run) if *call.scope == Scope::default() => Arc::clone(&run.scope),
         Some(run) => {
             let mut scope = call.scope.inside(&run.scope);

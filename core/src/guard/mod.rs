@@ -379,6 +379,14 @@ impl Guard {
         Ok(self.state()?.events.dropped())
     }
 
+    /// Whether calls leave spans and metrics: only then a parent span is of use.
+    ///
+    /// # Errors
+    /// `ledger_not_shared`.
+    pub fn is_traced(&self) -> Result<bool> {
+        Ok(self.state()?.recorder.enabled())
+    }
+
     /// What a token reserved.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use super::hold::Hold;
 use super::state::State;
 use super::{ReserveError, reserve_error};
 use crate::codes::Code;
-use crate::engine::{AccountKeys, Balance, Call, Denial, ParentSpan, Plan, Refusal, RunFrame};
+use crate::engine::{AccountKeys, Balance, Call, Decision, Denial, ParentSpan, Plan, Refusal, RunFrame};
 use crate::error::{Error, Result};
 use crate::loops::Repeats;
 use crate::policy::{Enforce, Facts, LEGS_PER_CALL_MAX, RunLimits};
@@ -142,6 +142,14 @@ impl Run {
     /// As [`crate::guard::Guard::try_reserve`].
     pub fn try_reserve(&self, call: &Call) -> Result<Outcome> {
         admit::try_reserve(&self.state.state, call, Some(&self.state))
+    }
+
+    /// Whether a call of this run would be admitted now; see [`crate::guard::Guard::check`].
+    ///
+    /// # Errors
+    /// As [`crate::guard::Guard::try_reserve`].
+    pub fn check(&self, call: &Call) -> Result<Decision> {
+        admit::check(&self.state.state, call, Some(&self.state))
     }
 
     /// Reserves a call of this run.

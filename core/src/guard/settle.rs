@@ -296,7 +296,7 @@ fn post(
     let receipt = Receipt {
         id,
         provider: held.entry.as_ref().map(|entry| Arc::clone(entry.provider())).or(held.provider),
-        model: held.entry.as_ref().map_or(held.model, |entry| Arc::clone(entry.model())),
+        model: held.entry.as_ref().map(|entry| entry.model()).or(held.tool()).unwrap_or(&held.model).clone(),
         response_model: bill.reply.model,
         usage: bill.usage,
         cost: bill.cost,

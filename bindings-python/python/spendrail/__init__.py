@@ -1,0 +1,73 @@
+"""Spendrail: a guard rail for LLM spending.
+
+    guard = spendrail.Guard("spendrail.toml")
+    client = guard.wrap(anthropic.Anthropic())
+    with guard.run(tenant="acme", agent="researcher", max_cost="0.50 USD") as run:
+        reply = client.messages.create(...)      # reserved, called, settled; raises spendrail.Denied before it is sent
+        spendrail.receipt_of(reply).cost
+
+Money is exact: `Decimal` for a cost, whole nano-USD (`int`) for what budgets count, a text with its unit
+(`"0.50 USD"`) for what an application states. A float is never money.
+"""
+
+from __future__ import annotations
+
+from ._native import Cost, CostLine, Hold, Receipt, Usage, __version__
+from .config import Budget, Limit, RunLimit, Telemetry
+from .errors import (
+    BudgetExceeded,
+    Closed,
+    ConfigError,
+    Denied,
+    Error,
+    IdReused,
+    InvalidInput,
+    LedgerUnavailable,
+    LoopDetected,
+    RateExceeded,
+    RunLimitExceeded,
+    Stopped,
+    UnknownModel,
+)
+from .guard import Guard
+from .receipts import receipt_of
+from .records import Balance, Decision, Failure, Flushed, Page, Reloaded, Stop
+from .scope import Run, Scope, Tool
+
+__all__ = [
+    "Balance",
+    "Budget",
+    "BudgetExceeded",
+    "Closed",
+    "ConfigError",
+    "Cost",
+    "CostLine",
+    "Decision",
+    "Denied",
+    "Error",
+    "Failure",
+    "Flushed",
+    "Guard",
+    "Hold",
+    "IdReused",
+    "InvalidInput",
+    "LedgerUnavailable",
+    "Limit",
+    "LoopDetected",
+    "Page",
+    "RateExceeded",
+    "Receipt",
+    "Reloaded",
+    "Run",
+    "RunLimit",
+    "RunLimitExceeded",
+    "Scope",
+    "Stop",
+    "Stopped",
+    "Telemetry",
+    "Tool",
+    "UnknownModel",
+    "Usage",
+    "__version__",
+    "receipt_of",
+]
