@@ -24,7 +24,11 @@ pub(crate) struct Surrounded {
 }
 
 /// Reads the arguments of `reserve`. The usual ones go straight to the core's builder, the others through its door.
-pub(crate) fn read(guard: &Guard, arguments: Option<&Bound<'_, PyDict>>, py: Python<'_>) -> PyResult<Surrounded> {
+pub(crate) fn read(
+    guard: &Guard,
+    arguments: Option<&Bound<'_, PyDict>>,
+    py: Python<'_>,
+) -> PyResult<Surrounded> {
     let ambient = ambient::current(py, guard.id)?;
     let mut labels = None;
     let call = match plain(arguments, &mut labels)? {
@@ -85,7 +89,8 @@ fn plain(arguments: Option<&Bound<'_, PyDict>>, labels: &mut Option<Scope>) -> P
 
 /// A text in UTF-8; anything else is for the door, which has the error.
 fn text<'py>(value: Bound<'py, PyAny>, simple: &mut bool) -> Option<Bound<'py, PyString>> {
-    let text = value.cast_into::<PyString>().ok().filter(|text| text.to_str().is_ok_and(|text| !text.is_empty()));
+    let text =
+        value.cast_into::<PyString>().ok().filter(|text| text.to_str().is_ok_and(|text| !text.is_empty()));
     *simple &= text.is_some();
     text
 }
@@ -111,7 +116,8 @@ fn through_the_door(arguments: Option<&Bound<'_, PyDict>>, py: Python<'_>) -> Py
 
 /// The host's current span, if the host has OpenTelemetry.
 pub(crate) fn host_span(py: Python<'_>) -> PyResult<Option<ParentSpan>> {
-    let modules = MODULES.get_or_try_init(py, || py.import("sys")?.getattr("modules").map(Bound::unbind))?.bind(py);
+    let modules =
+        MODULES.get_or_try_init(py, || py.import("sys")?.getattr("modules").map(Bound::unbind))?.bind(py);
     if !modules.contains(intern!(py, "opentelemetry.trace"))? {
         return Ok(None);
     }

@@ -44,7 +44,11 @@ impl Guard {
 impl Guard {
     #[new]
     #[pyo3(signature = (setup, clock=None))]
-    fn new(py: Python<'_>, setup: &Bound<'_, PyDict>, clock: Option<&Bound<'_, ManualClock>>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        setup: &Bound<'_, PyDict>,
+        clock: Option<&Bound<'_, ManualClock>>,
+    ) -> PyResult<Self> {
         let setup = Value::Object(json::from_dict(setup, Place::of(""))?);
         let build = || {
             let (mut builder, _) = ffi::builder(&setup)?;
@@ -82,7 +86,11 @@ impl Guard {
 
     /// Would the call be admitted now? As plain values.
     #[pyo3(signature = (**call))]
-    fn check_call<'py>(&self, py: Python<'py>, call: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    fn check_call<'py>(
+        &self,
+        py: Python<'py>,
+        call: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let Surrounded { call, ambient } = call::read(self, call, py)?;
         let decision = match ambient.as_ref().and_then(|ambient| ambient.get().run.as_ref()) {
             Some(run) => run.check(&call),
@@ -146,14 +154,24 @@ impl Guard {
         let usage = usage::of(usage)?;
         let at = at.map(|at| instant(&at)).transpose()?.unwrap_or_else(|| Clock::System.now());
         let tier = tier.map(Tier::parse);
-        let context =
-            PriceContext { at, tier, speed: speed.map(Into::into), geo: geo.map(Into::into), ..PriceContext::default() };
+        let context = PriceContext {
+            at,
+            tier,
+            speed: speed.map(Into::into),
+            geo: geo.map(Into::into),
+            ..PriceContext::default()
+        };
         let cost = self.guard.cost(provider, model, &usage, &context);
         cost.map(Cost::new).map_err(|error| errors::fault(py, &error))
     }
 
     /// Any other method of the core, by name; the GIL is released.
-    fn invoke<'py>(&self, py: Python<'py>, method: &str, args: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn invoke<'py>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        args: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let args = match args.cast::<PyDict>() {
             Ok(args) => Value::Object(json::from_keywords(Some(args))?),
             Err(_) => json::from_py(args, Place::of("arguments"))?,
@@ -164,7 +182,12 @@ impl Guard {
 
     /// Starts a run; of the current run if there is one.
     #[pyo3(signature = (options, parent=None))]
-    fn open_run(&self, py: Python<'_>, options: &Bound<'_, PyDict>, parent: Option<&Bound<'_, Run>>) -> PyResult<Run> {
+    fn open_run(
+        &self,
+        py: Python<'_>,
+        options: &Bound<'_, PyDict>,
+        parent: Option<&Bound<'_, Run>>,
+    ) -> PyResult<Run> {
         let ambient = ambient::current(py, self.id)?;
         let options = Value::Object(json::from_keywords(Some(options))?);
         let mut options = ffi::run_options(&options).map_err(|error| errors::fault(py, &error))?;

@@ -31,7 +31,11 @@ impl Hold {
         self.hold.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn with<T>(&self, py: Python<'_>, ask: impl FnOnce(&mut guard::Hold) -> spendrail::Result<T>) -> PyResult<T> {
+    fn with<T>(
+        &self,
+        py: Python<'_>,
+        ask: impl FnOnce(&mut guard::Hold) -> spendrail::Result<T>,
+    ) -> PyResult<T> {
         let mut place = self.lock();
         let closed = || Error::new(Code::HoldClosed, "the hold is closed already");
         let answer = place.as_mut().ok_or_else(closed).and_then(ask);

@@ -67,7 +67,8 @@ pub(crate) fn from_py(value: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Va
         return Ok(Value::Bool(flag.is_true()));
     }
     if value.is_instance_of::<PyInt>() {
-        let number = value.extract::<i64>().map(Number::from).or_else(|_| value.extract::<u64>().map(Number::from));
+        let number =
+            value.extract::<i64>().map(Number::from).or_else(|_| value.extract::<u64>().map(Number::from));
         return match number {
             Ok(number) => Ok(Value::Number(number)),
             Err(_) => Err(errors::argument(py, &place.path(), "is out of range: it has more than 64 bits")),
@@ -150,7 +151,10 @@ fn from_other(value: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Value> {
         return from_py(&text.call0()?, Place { depth: place.depth.saturating_add(1), ..place });
     }
     let kind = value.get_type().name()?.to_string();
-    if matches!(kind.as_str(), "Decimal" | "UUID" | "PosixPath" | "WindowsPath" | "PurePosixPath" | "ZoneInfo") {
+    if matches!(
+        kind.as_str(),
+        "Decimal" | "UUID" | "PosixPath" | "WindowsPath" | "PurePosixPath" | "ZoneInfo"
+    ) {
         return from_py(value.str()?.as_any(), place);
     }
     Err(errors::argument(py, &place.path(), &format!("is of type {kind}, which cannot be passed")))

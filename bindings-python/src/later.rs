@@ -7,8 +7,11 @@ use pyo3::types::{PyDict, PyTuple};
 /// A coroutine that makes one call when it is awaited.
 #[pyclass(module = "spendrail._native")]
 pub(crate) struct Later {
-    call: Option<(Py<PyAny>, Py<PyTuple>, Option<Py<PyDict>>)>,
+    call: Option<Prepared>,
 }
+
+/// A callable and its arguments.
+type Prepared = (Py<PyAny>, Py<PyTuple>, Option<Py<PyDict>>);
 
 impl Later {
     /// Calls `function` when awaited.

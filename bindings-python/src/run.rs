@@ -3,9 +3,9 @@
 use crate::errors;
 use crate::json;
 use pyo3::prelude::*;
+use serde_json::Value;
 use spendrail::ffi;
 use spendrail::guard;
-use serde_json::Value;
 
 /// The native half of a run.
 #[pyclass(frozen, module = "spendrail._native")]

@@ -100,7 +100,8 @@ impl Usage {
     }
 
     fn __repr__(&self) -> String {
-        let parts: Vec<String> = self.usage.iter().map(|(bucket, n)| format!("{}={n}", bucket.key())).collect();
+        let parts: Vec<String> =
+            self.usage.iter().map(|(bucket, n)| format!("{}={n}", bucket.key())).collect();
         format!("Usage({})", parts.join(", "))
     }
 

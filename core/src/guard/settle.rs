@@ -295,7 +295,11 @@ fn post(
     }
     let receipt = Receipt {
         id,
-        provider: held.entry.as_ref().map(|entry| Arc::clone(entry.provider())).or(held.provider),
+        provider: held
+            .entry
+            .as_ref()
+            .map(|entry| Arc::clone(entry.provider()))
+            .or_else(|| held.provider.clone()),
         model: held.entry.as_ref().map(|entry| entry.model()).or(held.tool()).unwrap_or(&held.model).clone(),
         response_model: bill.reply.model,
         usage: bill.usage,
