@@ -202,8 +202,9 @@ impl TelemetryConfig {
             return None;
         }
         let protocol = env.protocol(signal).or(self.protocol).unwrap_or_default();
-        let own = env.url(&format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"), protocol);
-        let base = || env.url("OTEL_EXPORTER_OTLP_ENDPOINT", protocol).or_else(|| self.endpoint.clone());
+        let own = env.url(&format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"), signal, protocol);
+        let base =
+            || env.url("OTEL_EXPORTER_OTLP_ENDPOINT", signal, protocol).or_else(|| self.endpoint.clone());
         let under = |base: String| match protocol {
             Protocol::HttpProtobuf => format!("{}{path}", base.trim_end_matches('/')),
             Protocol::Grpc => base,
@@ -317,6 +318,7 @@ mod tests {
         };
         assert_eq!(grpc(&[]), "https://collector:4317");
         assert_eq!(grpc(&[("OTEL_EXPORTER_OTLP_INSECURE", "true")]), "http://collector:4317");
+        assert_eq!(grpc(&[("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "true")]), "http://collector:4317");
     }
 
     #[test]

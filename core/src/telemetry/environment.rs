@@ -87,13 +87,15 @@ impl<'a> Environment<'a> {
     }
 
     /// An endpoint. gRPC may leave the scheme out; then `OTEL_EXPORTER_OTLP_INSECURE` decides.
-    pub(crate) fn url(&self, name: &str, protocol: Protocol) -> Option<String> {
+    pub(crate) fn url(&self, name: &str, signal: &str, protocol: Protocol) -> Option<String> {
         let text = self.text(name)?;
         if is_url(&text) {
             return Some(text);
         }
         if protocol == Protocol::Grpc && !text.contains("://") {
-            let scheme = if self.flag("OTEL_EXPORTER_OTLP_INSECURE") { "http" } else { "https" };
+            let insecure =
+                self.signal_text(signal, "INSECURE").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+            let scheme = if insecure { "http" } else { "https" };
             return Some(format!("{scheme}://{text}")).filter(|url| is_url(url));
         }
         self.ignore(name, &text, "not an http or https URL");

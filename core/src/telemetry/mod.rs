@@ -3,7 +3,35 @@
 //!
 //! The caller's side is [`Recorder`]: ids and the sampler's answer when a span begins, one [`Record`] pushed into a
 //! bounded lock-free queue when it ends. Nothing else happens on a caller's thread, nothing there ever waits, and
-//! content is never recorded.
+//! content is never recorded. The other side is the exporter on the background thread: queue → `metrics` at once,
+//! and a bounded backlog → `spans` in batches → `transport`.
+//!
+//! # What is exported
+//!
+//! | span | kind | when |
+//! |---|---|---|
+//! | `chat MODEL`, `text_completion MODEL`, `generate_content MODEL`, `embeddings MODEL` | client | every model call, denied ones too |
+//! | `invoke_agent AGENT` | internal | every run |
+//! | `execute_tool TOOL` | internal | every guarded tool call |
+//!
+//! Names follow the GenAI conventions of October 2026; ours start with `spendrail.` (`semconv` has them all).
+//! `error.type` is the code of a denial, the provider's error code or the exception's name as the caller gave it,
+//! `connection_lost` for a reply that broke off, `abandoned` for a call whose owner is gone; there is none on success.
+//! The posted cost is on model call spans only, exact in `spendrail.cost.nano_usd` and as a double in
+//! `spendrail.cost.usd`: back ends add what they find on parents to what they find on children.
+//!
+//! Metrics: the conventions' set for clients, and `spendrail.cost` (USD), `spendrail.decisions`,
+//! `spendrail.budget.{limit,spent,held,unconfirmed,available}` (in the unit that the attribute `spendrail.unit` names)
+//! and `spendrail.telemetry.dropped`. A denied call has a duration and a decision, but no usage.
+//!
+//! # Variables
+//!
+//! Obeyed: `OTEL_SDK_DISABLED`, `OTEL_{TRACES,METRICS}_EXPORTER` (`otlp`, `none`), `OTEL_SERVICE_NAME`,
+//! `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER(_ARG)`, `OTEL_BSP_{MAX_QUEUE_SIZE,MAX_EXPORT_BATCH_SIZE,SCHEDULE_DELAY}`,
+//! `OTEL_METRIC_EXPORT_INTERVAL`, and for OTLP, generally or by signal, `…_ENDPOINT`, `…_PROTOCOL` (`http/protobuf`,
+//! `grpc`), `…_HEADERS`, `…_TIMEOUT`, `…_COMPRESSION` (`gzip`, `none`), `…_CERTIFICATE`, `…_INSECURE`, and
+//! `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`. What cannot be obeyed is ignored with a warning
+//! ([`Recorder::warnings`]). Client certificates and HTTP proxies are not supported.
 
 pub mod config;
 mod environment;
