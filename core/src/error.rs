@@ -67,10 +67,10 @@ impl Error {
         self
     }
 
-    /// Says where: the file and, if known, the line (1-based).
+    /// Says where: the file and, if known, the line (1-based). A text without a name (`""`) is no file.
     #[must_use]
     pub fn at(mut self, file: impl Into<String>, line: Option<usize>) -> Self {
-        self.body.file = Some(file.into());
+        self.body.file = Some(file.into()).filter(|file| !file.is_empty());
         self.body.line = line;
         self
     }

@@ -62,7 +62,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that happened. ``what``: hold, settle, release, expire, abandon, top_up, carry."""
+    """Something that happened. ``what``: hold, record, settle, release, expire, abandon, top_up, move."""
 
     what: str
     hold: int = 0
@@ -101,31 +101,36 @@ def counters(history: list[Fact], account: Account) -> Counters:
     """The account after the whole history."""
     parts: dict[int, Part] = {}
     legs: dict[int, Leg] = {}
-    topped_up = carried = 0
+    topped_up = 0
     for at, fact in enumerate(history):
         if fact.what in ("hold", "record"):
             for leg in fact.legs:
-                if leg.account == account:
+                if moved(history[at:], leg.account) == account:
                     legs[fact.hold] = leg
-                    parts[fact.hold] = (
-                        Part(held=leg.amount) if fact.what == "hold" else Part(settled=leg.amount)
-                    )
-        elif fact.what == "top_up" and fact.account == account:
-            topped_up += fact.amount
-        elif fact.what == "carry" and fact.account == account and fact.source is not None:
-            before = counters(history[:at], fact.source)
-            carried += before.spent + before.unconfirmed
+                    held = fact.what == "hold"
+                    parts[fact.hold] = Part(held=leg.amount) if held else Part(settled=leg.amount)
+        elif fact.what == "top_up" and fact.account is not None:
+            topped_up += fact.amount if moved(history[at:], fact.account) == account else 0
         elif fact.hold in legs and fact.what in ("settle", "release", "expire", "abandon"):
             freed = sum(part.freed for part in parts.values())
-            parts[fact.hold] = changed(fact, legs[fact.hold], dict(fact.caps).get(account, 0) - freed)
+            room = dict(fact.caps).get(legs[fact.hold].account, 0) - freed
+            parts[fact.hold] = changed(fact, legs[fact.hold], room)
     values = parts.values()
     return Counters(
         topped_up=topped_up,
-        spent=carried + sum(part.settled for part in values),
+        spent=sum(part.settled for part in values),
         held=sum(part.held for part in values),
         unconfirmed=sum(part.unconfirmed for part in values),
         freed=sum(part.freed for part in values),
     )
+
+
+def moved(history: list[Fact], account: Account) -> Account:
+    """Where an account is now: a reload that changes the window moves it, with all that is on it."""
+    for fact in history:
+        if fact.what == "move" and fact.source == account and fact.account is not None:
+            account = fact.account
+    return account
 
 
 def changed(fact: Fact, leg: Leg, room: int) -> Part:
@@ -141,9 +146,7 @@ def changed(fact: Fact, leg: Leg, room: int) -> Part:
 def accounts(history: list[Fact]) -> list[Account]:
     """Every account that was ever written, in order of its first fact."""
     seen: dict[Account, None] = {}
-    for fact in history:
-        for leg in fact.legs:
-            seen[leg.account] = None
-        if fact.account is not None:
-            seen[fact.account] = None
+    for at, fact in enumerate(history):
+        named = [leg.account for leg in fact.legs] + ([fact.account] if fact.account is not None else [])
+        seen |= dict.fromkeys(moved(history[at:], account) for account in named)
     return list(seen)

@@ -79,7 +79,8 @@ class History:
     def do(self, step: dict[str, Any]) -> Any:
         """Asks the oracle, writes the step, counts what happened."""
         answer = self.oracle.answer(copy.deepcopy(step))
-        self.steps.append(copy.deepcopy(step) | {"expect": portable(answer)})
+        told = {} if step["do"] == "abandon" else {"expect": portable(answer)}
+        self.steps.append(copy.deepcopy(step) | told)
         self.count(step, answer)
         return answer
 
@@ -104,6 +105,7 @@ class History:
         self.outcomes["several_failures"] += len(answer.get("denied", {}).get("failures", [])) > 1
         if answer.get("would_deny"):
             self.outcomes["would_deny"] += 1
+        self.outcomes["flag:repeated"] += answer.get("repeated") is True
         for flag in answer.get("flags", []):
             self.outcomes[f"flag:{flag}"] += 1
         self.outcomes["expired"] += answer.get("expired", 0)
@@ -128,7 +130,7 @@ class History:
             step = {"do": "reserve", "with": choices.call(random)}
             if self.runs and random.random() < 0.45:
                 step["run"] = random.choice(self.runs)
-                step["with"]["fingerprint"] = random.randrange(3)
+                step["with"]["fingerprint"] = str(random.randrange(3))
             if random.random() < 0.3:
                 step["with"]["id"] = f"id-{len(self.steps)}"
         repeated = any(step["with"].get("id") == old["with"]["id"] for old in self.used_ids)
@@ -235,6 +237,8 @@ class History:
 
     def step_top_up(self) -> None:
         budget = self.budget_with_scope()
+        if budget is None:
+            return
         id_ = f"top-{self.random.randrange(4)}"
         self.do(
             {
@@ -243,15 +247,17 @@ class History:
             }
         )
 
-    def budget_with_scope(self) -> dict[str, Any]:
-        """A budget whose accounts a scope can name; the first if there is none."""
+    def budget_with_scope(self) -> dict[str, Any] | None:
+        """A budget whose accounts a scope can name."""
         named = [budget for budget in self.config["budgets"] if "model" not in budget["per"]]
-        return self.random.choice(named or self.config["budgets"][:1])
+        return self.random.choice(named) if named else None
 
     def step_set_limit(self) -> None:
         budget = self.budget_with_scope()
+        if budget is None:
+            return
         limit = self.random.choice([None, choices.limit(self.random, budget["limit"].split(" ", 1)[1])])
-        self.do({"do": "set_limit", "with": choices.account(self.random, budget) | {"limit": limit}})
+        self.do({"do": "set_limit", "with": choices.account(self.random, budget) | {"amount": limit}})
 
     def step_reload(self) -> None:
         random = self.random

@@ -12,7 +12,7 @@ from accounts import Fact
 from amounts import Denial, Fault, posted, shown, usd_exact
 from policy import limits_of, matches, read, same_unit
 from prices import Catalog, checked_usage
-from reserve import Plan, day, failing, legs_of, plan, plan_tool, verdict, would_deny
+from reserve import Plan, day, legs_of, plan, plan_tool, verdict, would_deny
 from runs import ACCOUNTS, Run, remember, tightened
 from state import Hold, State, scope_of
 from windows import instant
@@ -79,21 +79,21 @@ class Oracle:
         for new in policy.budgets:
             old = state.budgets_seen.get(new.name)
             if old and old.calendar != new.calendar:
-                self._carry(old, new)
+                self._move(old, new)
         if "prices" in with_:
             state.not_trusted.clear()
         state.policy, state.catalog = policy, catalog
         state.remember_budgets()
         return {"ok": True}
 
-    def _carry(self, old: Any, new: Any) -> None:
-        """A changed window takes effect now, with what was spent in the current one."""
+    def _move(self, old: Any, new: Any) -> None:
+        """A changed window takes effect now: the current accounts move into it with all that is on them."""
         state = self.state
         for row in state.balances({"budget": old.name}):
             facts = {key: value for key, value in row["scope"].items() if value is not None}
             source, target = state.account(old, facts, state.now), state.account(new, facts, state.now)
             if source != target:
-                state.history.append(Fact("carry", account=target, source=source))
+                state.history.append(Fact("move", account=target, source=source))
 
     def do_close_guard(self, _: Any, __: Any) -> Any:
         self.state.closed = True
@@ -116,10 +116,10 @@ class Oracle:
             if known.content != content:
                 raise Fault("id_reused", "id")
             self.names[step.get("as", "")] = known
-            return known.answer | {"flags": ["repeated"]}
+            return {"held_nano_usd": known.nano_usd, "repeated": True}
         if state.policy.mode == "off":
             self._hold(step, content, Plan({}), None)
-            return {"held_nano_usd": 0, "flags": []}
+            return {"held_nano_usd": 0, "repeated": False, "would_deny": False}
         settle.expire(state)
         made: Plan = planner(state, with_, run)
         denial = verdict(state, made)
@@ -135,8 +135,7 @@ class Oracle:
     def _hold(self, step: Any, content: Any, made: Plan, denial: Denial | None) -> Hold:
         state = self.state
         would = would_deny(state, made, denial)
-        failures = [state.failure(leg, made.scope) for leg in failing(state, made)]
-        answer = {"held_nano_usd": made.nano_usd, "would_deny": would, "failures": failures, "flags": []}
+        answer = {"held_nano_usd": made.nano_usd, "would_deny": would, "repeated": False}
         hold = Hold(
             number=len(state.holds) + 1,
             content=content,
@@ -149,7 +148,6 @@ class Oracle:
             deadline=state.now + timedelta(milliseconds=state.policy.max_call_ms),
             answer=answer,
             tool=made.tool,
-            would_deny=would,
             catalog=state.catalog,
             tier=made.tier,
             run=made.run,
@@ -162,10 +160,10 @@ class Oracle:
         return hold
 
     def do_check(self, step: Any, with_: Any) -> Any:
+        settle.expire(self.state)
         denial = verdict(self.state, plan(self.state, with_, self._run(step)))
-        if denial and self.state.policy.mode == "enforce":
-            raise denial
-        return {"allowed": True, "would_deny": denial is not None}
+        allowed = denial is None or self.state.policy.mode != "enforce"
+        return {"allowed": allowed, "denial": denial.answer() if denial else None}
 
     # -- the end of a call
 
@@ -248,7 +246,7 @@ class Oracle:
         legs = legs_of(state, scope, amounts, None, at)
         number = len(state.holds) + len(state.history) + 1_000_000
         state.history.append(Fact("record", number, legs=legs))
-        flags |= {"late"} if settle.rolled_over(state, legs) else set()
+        flags |= {"late"} if settle.rolled_over(state, [leg.account for leg in legs]) else set()
         return self._done(with_, settle.receipt(cost, posted(cost), flags))
 
     def do_cost(self, _: Any, with_: Any) -> Any:
@@ -263,27 +261,29 @@ class Oracle:
             return {"endpoint": "free"}
         if with_["path"].endswith(ENDPOINTS):
             return {"endpoint": "guarded"}
-        raise Denial("unguarded_endpoint")
+        return {"endpoint": "unguarded"}
 
     # -- budgets
 
     def do_balances(self, _: Any, with_: Any) -> Any:
+        settle.expire(self.state)
         return self.state.balances(with_)
 
     def do_top_up(self, _: Any, with_: Any) -> Any:
         state = self.state
         if self._once(with_) is not None:
-            return {"flags": ["repeated"]}
+            return {"repeated": True}
         budget = state.policy.budget(with_["budget"])
         amount = same_unit(with_["amount"], budget.unit, "amount")
         account = state.account(budget, scope_of(rest(with_, "amount")), state.now)
         state.history.append(Fact("top_up", account=account, amount=amount))
-        return self._done(with_, {"flags": []})
+        return self._done(with_, {"repeated": False})
 
     def do_set_limit(self, _: Any, with_: Any) -> Any:
         budget = self.state.policy.budget(with_["budget"])
-        limit = None if with_["limit"] is None else same_unit(with_["limit"], budget.unit, "limit")
-        scope = scope_of(rest(with_, "limit"))
+        amount = with_.get("amount")
+        limit = None if amount is None else same_unit(amount, budget.unit, "amount")
+        scope = scope_of(rest(with_, "amount"))
         key = (budget.name, tuple((name, scope.get(name)) for name in budget.per))
         if limit is None:
             self.state.set_limits.pop(key, None)
@@ -331,9 +331,9 @@ class Oracle:
         return {"ok": True}
 
     def do_resume(self, step: Any, with_: Any) -> Any:
-        id_ = self.stop_ids.get(step.get("stop", ""), with_.get("id"))
+        id_ = self.stop_ids.get(step.get("stop", ""), with_.get("stop_id"))
         if id_ not in self.state.stops:
-            raise Fault("stop_unknown", "id")
+            raise Fault("stop_unknown", "stop_id")
         del self.state.stops[id_]
         return {"ok": True}
 
@@ -364,9 +364,10 @@ class Oracle:
         scope["run"] = step["as"]
         rule = next((rule for rule in state.policy.run_limits if matches(rule["match"], scope)), {})
         run = Run(step["as"], scope, tightened(rule, stated), rule.get("enforce", "hard"), state.now, parent)
-        if parent and parent.ended:
+        enforced = state.policy.mode == "enforce"
+        if parent and parent.ended and enforced:
             raise Denial("run_closed")
-        if run.too_deep() and state.policy.mode == "enforce":
+        if run.too_deep() and enforced:
             raise Denial("run_limit_exceeded")
         state.runs[run.id] = run
         return {"ok": True}
@@ -380,6 +381,7 @@ class Oracle:
     def do_run(self, step: Any, _: Any) -> Any:
         run = self._run(step)
         assert run is not None
+        settle.expire(self.state)
         out = {}
         for what in (what for what in ACCOUNTS if run.limit(what) is not None):
             found = self.state.counters(run.account(what))

@@ -67,9 +67,14 @@ def plan(state: State, with_: dict[str, Any], run: Run | None) -> Plan:
             raise Fault("amount_too_large")
     except Denial as denial:
         made.refusal = denial
+        if made.entry is None:
+            # An observing guard lets it pass: what is stated counts, what it costs is not known.
+            made.tokens = with_.get("input_tokens", 0), with_.get("max_output_tokens", 0) * made.choices
     named = made.entry or Entry(with_.get("provider", ""), with_["model"], {})
     made.scope = scope | {"provider": named.provider, "model": named.model}
-    made.refusal = not_admitted(state, made.scope, run, with_.get("fingerprint")) or made.refusal
+    made.refusal = not_admitted(state, made.scope, run) or made.refusal
+    if made.refusal is None and run is not None and repeated_too_often(run, with_.get("fingerprint")):
+        made.refusal = Denial("loop_detected")
     into, out = made.tokens
     amounts = {USD: made.nano_usd, TOKENS: into + out, INPUT: into, OUTPUT: out}
     amounts |= {REQUESTS: 1, TOOL_CALLS: 0, CONCURRENT: 1}
@@ -84,19 +89,17 @@ def plan_tool(state: State, with_: dict[str, Any], run: Run | None) -> Plan:
     facts = scope | {"tool": label(with_["tool"], "tool")}
     amounts = {USD: worst, TOKENS: 0, INPUT: 0, OUTPUT: 0, REQUESTS: 0, TOOL_CALLS: 1, CONCURRENT: 0}
     legs = legs_of(state, facts, amounts, run)
-    return Plan(facts, legs, worst, run=run, tool=True, refusal=not_admitted(state, facts, run, None))
+    return Plan(facts, legs, worst, run=run, tool=True, refusal=not_admitted(state, facts, run))
 
 
-def not_admitted(state: State, scope: Scope, run: Run | None, fingerprint: Any) -> Denial | None:
-    """What is asked before any account: stops, required dimensions, a run's duration and repeats."""
+def not_admitted(state: State, scope: Scope, run: Run | None) -> Denial | None:
+    """What is asked before any account: stops, required dimensions, a run's duration."""
     if state.stopped(scope):
         return Denial("stopped")
     if any(key not in scope for key in state.policy.require):
         return Denial("scope_missing")
     if run is not None and over_plain_limits(run, state.now):
         return Denial("run_limit_exceeded")
-    if run is not None and fingerprint is not None and repeated_too_often(run, fingerprint):
-        return Denial("loop_detected")
     return None
 
 

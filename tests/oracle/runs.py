@@ -72,7 +72,11 @@ def repeated_too_often(run: Run, fingerprint: Any) -> bool:
         for one in run.chain()
         if "max_repeats" in one.limits and one.enforce == "hard"
     ]
-    return bool(bounds) and run.root.requests[-REMEMBERED:].count(fingerprint) >= min(bounds)
+    return (
+        fingerprint is not None
+        and bool(bounds)
+        and run.root.requests[-REMEMBERED:].count(fingerprint) >= min(bounds)
+    )
 
 
 def remember(run: Run, fingerprint: Any) -> None:

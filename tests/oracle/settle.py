@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from accounts import Fact, Leg
+from accounts import Account, Fact, moved
 from amounts import INPUT, NANO, OPERATION_MAX, OUTPUT, TOKENS, USD, Fault, posted, shown, usd_exact
 from prices import Usage, checked_usage, is_input, is_output, total
 from replies import usage_of
@@ -61,19 +61,19 @@ def post(
             return answer | {"flags": sorted({*answer["flags"], "repeated"})}
         if hold.state == "settled" or estimated:
             raise Fault("id_reused")
-    over = rolled_over(state, hold.legs)
+    made = next(at for at, fact in enumerate(state.history) if fact.hold == hold.number)
+    over = rolled_over(state, [moved(state.history[made:], leg.account) for leg in hold.legs])
     flags = set(answer["flags"])
     flags |= {"late"} if hold.state == "expired" or (what == "settle" and over) else set()
     flags |= {"over_run"} if exceeds(hold, amounts) else set()
-    flags |= {"would_deny"} if hold.would_deny else set()
     state.history.append(Fact(what, hold.number, used=amounts, caps=state.caps(hold.legs)))
     hold.state, hold.settled_as = "estimated" if estimated else "settled", amounts
     return answer | {"flags": sorted(flags)}
 
 
-def rolled_over(state: State, legs: tuple[Leg, ...]) -> bool:
+def rolled_over(state: State, accounts: list[Account]) -> bool:
     """Whether the window of some account is over."""
-    return any(leg.account.end is not None and leg.account.end <= state.now for leg in legs)
+    return any(account.end is not None and account.end <= state.now for account in accounts)
 
 
 def served(with_: dict[str, Any]) -> str | None:
@@ -86,7 +86,7 @@ def priced(state: State, hold: Hold, usage: Usage, model: str | None) -> tuple[F
     """Exact cost and posted amount under the rules of the reserve. Unknown is not free."""
     entry = hold.entry
     if entry is None:
-        return Fraction(0), 0, set()
+        return Fraction(0), hold.nano_usd, {"unknown_model"}
     flags: set[str] = set()
     key = (entry.provider, entry.model)
     if model is not None and model not in (entry.model, *entry.body.get("aliases", [])):

@@ -37,7 +37,6 @@ class Hold:
     tier: str | None = None
     run: Run | None = None
     tool: bool = False
-    would_deny: bool = False
     state: str = "held"
     settled_as: Any = None
     receipt: dict[str, Any] = field(default_factory=dict)
@@ -128,7 +127,7 @@ class State:
         return {
             "budget": leg.account.budget,
             "unit": leg.unit,
-            "limit": self.limit(leg.account, scope),
+            "limit": (self.limit(leg.account, scope) or 0) + found.topped_up,
             "spent": found.spent,
             "held": found.held,
             "unconfirmed": found.unconfirmed,
@@ -165,19 +164,29 @@ class State:
         }
 
     def balances(self, with_: dict[str, Any]) -> list[dict[str, Any]]:
-        """The accounts of the current windows that agree with the scope asked for."""
+        """The accounts of the current windows with the labels asked for, as far as the budget counts by them.
+
+        An account that was never written is shown too, if the labels name it in full.
+        """
         wanted = scope_of({key: value for key, value in with_.items() if key != "budget"})
-        if "budget" in with_:
-            self.policy.budget(with_["budget"])
+        budgets = [self.policy.budget(with_["budget"])] if "budget" in with_ else self.policy.budgets
         out = []
-        for account in accounts.accounts(self.history):
-            budget = next((b for b in self.policy.budgets if b.name == account.budget), None)
-            if budget is None or with_.get("budget", budget.name) != budget.name:
-                continue
-            facts = {key: value for key, value in account.per if value is not None}
-            current = budget.window(facts, self.now) == (account.start, account.end)
-            if current and all(facts.get(key) == value for key, value in wanted.items()):
-                out.append(self.balance(account))
-        return sorted(
-            out, key=lambda row: (row["budget"], sorted((k, v or "") for k, v in row["scope"].items()))
-        )
+        for budget in budgets:
+            found = [one for one in accounts.accounts(self.history) if self.shown(one, budget, wanted)]
+            full = self.account(budget, wanted, self.now)
+            complete = all(value is not None for _, value in full.per) and matches(budget.match, wanted)
+            out += found + ([full] if complete and full not in found else [])
+        return [self.balance(account) for account in sorted(out, key=place)]
+
+    def shown(self, account: Account, budget: Budget, wanted: Scope) -> bool:
+        """Whether the account is one of the budget's current ones and has the labels."""
+        if account.budget != budget.name:
+            return False
+        facts = {key: value for key, value in account.per if value is not None}
+        current = budget.window(facts, self.now) == (account.start, account.end)
+        return current and all(wanted.get(key, value) == value for key, value in account.per)
+
+
+def place(account: Account) -> tuple[str, list[tuple[bool, str]]]:
+    """By budget, then by the values of `per`; a missing one comes last."""
+    return account.budget, [(value is None, value or "") for _, value in account.per]

@@ -95,7 +95,7 @@ impl std::fmt::Display for Tier {
 /// let context = PriceContext { at: Timestamp::parse("2026-11-20")?, tier: Some(Tier::Batch), ..Default::default() };
 /// # Ok::<(), spendrail::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PriceContext {
     /// When the request started. Selects the period.
     pub at: Timestamp,

@@ -7,7 +7,7 @@ use crate::requests::{InputSize, OtherModel};
 pub use crate::telemetry::ParentSpan;
 use crate::telemetry::{Operation, RequestParams, Server};
 use crate::values::scope::LABEL_BYTES_MAX;
-use crate::values::{Amount, Dimension, Label, Scope, Usage};
+use crate::values::{Amount, Dimension, Label, Scope, Timestamp, Usage};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -227,6 +227,16 @@ impl Call {
         self
     }
 
+    /// Tools that the provider runs and bills on its own, at most so often each (`web_search`).
+    #[must_use]
+    pub fn server_tools(mut self, most: Usage) -> Self {
+        match most.checked() {
+            Ok(most) => self.server_tools = (!most.is_empty()).then(|| Box::new(most)),
+            Err(error) => self.fail(error.within("server_tools")),
+        }
+        self
+    }
+
     /// A hash of the request's content, for the detector of repeats.
     #[must_use]
     pub fn fingerprint(mut self, fingerprint: u64) -> Self {
@@ -273,6 +283,16 @@ impl Call {
             None => (0, 0),
         };
         (input, self.fingerprint).hash(&mut hasher);
+        for (bucket, most) in self.server_tools.iter().flat_map(|tools| tools.iter()) {
+            (bucket, most).hash(&mut hasher);
+        }
+        // The instant is not content: the same call again comes later.
+        let selects = self.context.as_deref().map(|context| PriceContext {
+            at: Timestamp::default(),
+            ended_at: None,
+            ..context.clone()
+        });
+        selects.hash(&mut hasher);
         if let CallKind::Tool { name, cost } = &self.kind {
             (name, cost).hash(&mut hasher);
         }

@@ -3,8 +3,12 @@
 //! Every operation turns a leg's old contribution into a new one; the account moves by the difference. So nothing is
 //! counted twice, whatever the order of settle, release, expire and late settle.
 
+use super::estimate::Estimate;
+use crate::catalog::ModelEntry;
+use crate::rules::Rules;
 use crate::values::{Label, Timestamp, Unit};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// Finds a hold in the books: its place, and its number there, so that a place used again is not mistaken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,6 +92,19 @@ impl Leg {
     }
 }
 
+/// What a call was answered with, kept for the same call again: one price per call, whatever is reloaded between.
+#[derive(Clone, Debug)]
+pub struct Pinned {
+    /// The rules that the call was reserved with.
+    pub rules: Arc<Rules>,
+    /// The price entry.
+    pub entry: Option<Arc<ModelEntry>>,
+    /// What was reserved.
+    pub estimate: Estimate,
+    /// When.
+    pub started: Timestamp,
+}
+
 /// A hold, open or remembered.
 #[derive(Clone, Debug)]
 pub(super) struct Hold {
@@ -104,6 +121,8 @@ pub(super) struct Hold {
     /// Known outside by a caller's id or a token: remembered after it is closed.
     pub(super) exposed: bool,
     pub(super) name: Option<Label>,
+    /// Only with a name.
+    pub(super) pinned: Option<Arc<Pinned>>,
 }
 
 /// What an account has left after a settle.

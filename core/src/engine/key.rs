@@ -83,6 +83,12 @@ pub(super) fn without_window(key: &[u8]) -> &[u8] {
     key.get(..key.len().saturating_sub(WINDOW_BYTES)).unwrap_or(&[])
 }
 
+/// The same account's key in the window that starts at `start`.
+#[must_use]
+pub(super) fn in_window(key: &[u8], start: Timestamp) -> Box<[u8]> {
+    without_window(key).iter().copied().chain(start.nanos().to_le_bytes()).collect()
+}
+
 /// The hash of a key; one fixed seed per process.
 #[must_use]
 pub(super) fn hash(key: &[u8]) -> u64 {

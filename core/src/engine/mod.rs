@@ -13,11 +13,11 @@ mod quantities;
 mod slots;
 
 pub use account::{Account, Balance};
-pub use books::{Books, BooksLimits, Event, HoldOutcome, HoldRequest, LegRequest, PASS_MAX};
+pub use books::{Adopted, Books, BooksLimits, Event, HoldOutcome, HoldRequest, LegRequest, PASS_MAX};
 pub use command::{Call, CallKind, ParentSpan};
 pub use denial::{Decision, Denial, Failure, Refusal};
 pub use estimate::{Estimate, estimate, estimate_of};
-pub use hold::{HoldKey, Remaining, Settled};
+pub use hold::{HoldKey, Pinned, Remaining, Settled};
 pub use key::AccountKeys;
 pub use plan::{Plan, PlannedLeg, RunFrame, limit_key, plan};
 pub use quantities::Quantities;

@@ -61,7 +61,7 @@ pub struct Plan<'r> {
 /// Plans a call for `scope` under these rules at this instant, in the runs of `frames` (the innermost first).
 ///
 /// # Errors
-/// `too_many_legs`: more than 64 accounts.
+/// `too_many_legs`: more than 64 accounts. `amount_too_large`: it could cost more than one operation may carry.
 pub fn plan<'r>(
     call: &Call,
     scope: &Scope,
@@ -72,41 +72,54 @@ pub fn plan<'r>(
     let mut refusal = None;
     let entry = match &call.kind {
         CallKind::Tool { .. } => None,
-        CallKind::Model => resolve(call, rules).unwrap_or_else(|why| {
-            refusal = Some(why);
-            None
-        }),
+        CallKind::Model => {
+            let (entry, why) = resolve(call, rules);
+            refusal = why;
+            entry
+        }
     };
     let facts = facts(call, scope, entry);
     if let Some(why) = not_admitted(&facts, rules, frames, now) {
         refusal = Some(why);
     }
     let others = other_models(call, rules, &mut refusal);
-    let estimate = estimate(call, entry.map(|entry| &**entry), &others, now).unwrap_or_else(|why| {
-        refusal.get_or_insert(why);
-        Estimate::default()
-    });
+    let estimate = match estimate(call, entry.map(|entry| &**entry), &others, now) {
+        Ok(estimate) => estimate,
+        Err(why) if why.code == Code::AmountTooLarge => {
+            return Err(Error::new(why.code, why.detail.to_string()).field("max_output_tokens"));
+        }
+        Err(why) => {
+            refusal.get_or_insert(why);
+            Estimate::default()
+        }
+    };
     let mut plan = Plan { entry, estimate, refusal, ..Plan::empty() };
     plan.add_budgets(&facts, rules, now)?;
     plan.add_runs(rules, frames);
     plan.bounded()
 }
 
-fn resolve<'r>(call: &Call, rules: &'r Rules) -> Result<Option<&'r Arc<ModelEntry>>, Refusal> {
+fn resolve<'r>(call: &Call, rules: &'r Rules) -> (Option<&'r Arc<ModelEntry>>, Option<Refusal>) {
     let (provider, model) = rules.deployment(call.provider.as_deref(), &call.model);
-    priced(rules, provider, model).map(Some)
+    priced(rules, provider, model)
 }
 
-fn priced<'r>(rules: &'r Rules, provider: Option<&str>, model: &str) -> Result<&'r Arc<ModelEntry>, Refusal> {
+/// The entry, and why it must not be used. Both, where something was billed that it has no rate for: what is recorded
+/// or only observed is priced as far as it can be.
+fn priced<'r>(
+    rules: &'r Rules,
+    provider: Option<&str>,
+    model: &str,
+) -> (Option<&'r Arc<ModelEntry>>, Option<Refusal>) {
     let place = || provider.map_or_else(String::new, |provider| format!("at `{provider}`"));
     match rules.catalog.resolve(provider, model) {
-        Resolution::Found { entry, .. } => match rules.unpriced_since(entry) {
-            None => Ok(entry),
-            Some(bucket) => Err(Refusal::new(Code::UnpricedBucket, model, bucket)),
-        },
-        Resolution::Unknown => Err(Refusal::new(Code::UnknownModel, model, &place())),
+        Resolution::Found { entry, .. } => {
+            let distrusted = rules.distrusted(entry);
+            (Some(entry), distrusted.map(|(code, detail)| Refusal::new(code, model, &detail)))
+        }
+        Resolution::Unknown => (None, Some(Refusal::new(Code::UnknownModel, model, &place()))),
         Resolution::Ambiguous(providers) => {
-            Err(Refusal::new(Code::AmbiguousModel, model, &providers.join(", ")))
+            (None, Some(Refusal::new(Code::AmbiguousModel, model, &providers.join(", "))))
         }
     }
 }
@@ -119,10 +132,9 @@ fn other_models(
 ) -> SmallVec<[(Arc<ModelEntry>, OtherModel); 1]> {
     let mut found = SmallVec::new();
     for other in &call.other_models {
-        match priced(rules, call.provider.as_deref(), &other.model) {
-            Ok(entry) => found.push((Arc::clone(entry), other.clone())),
-            Err(why) => drop(refusal.get_or_insert(why)),
-        }
+        let (entry, why) = priced(rules, call.provider.as_deref(), &other.model);
+        found.extend(entry.map(|entry| (Arc::clone(entry), other.clone())));
+        *refusal = refusal.take().or(why);
     }
     found
 }

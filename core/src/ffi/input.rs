@@ -11,7 +11,7 @@ use crate::policy::RunLimits;
 use crate::policy::tree::{Node, Table};
 use crate::requests::{self, Api};
 use crate::telemetry::{ParentSpan, Server};
-use crate::values::{Amount, Dimension, Label, NanoUsd, Scope, Timestamp, Usage};
+use crate::values::{Amount, Bucket, Dimension, Label, NanoUsd, Scope, Timestamp, Usage};
 use serde_json::Value;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ fn labels(table: &mut Table) -> Result<Scope> {
 }
 
 /// A call: `provider`, `model`, `input_tokens`, `max_output_tokens`, `choices`, `id`, labels, `tier`, `speed`, `geo`,
-/// `region`, `fingerprint`, `server` (`{address, port}`), `parent` (`{trace_id, span_id, sampled}`), `request`
+/// `region`, `fingerprint`, `server_tools` (`{web_search: 3}`), `server` (`{address, port}`), `parent` (`{trace_id, span_id, sampled}`), `request`
 /// (`{api, path, body}`); for a tool `tool` and `cost`.
 ///
 /// # Errors
@@ -131,6 +131,9 @@ fn read_call(table: &mut Table, request: Option<&Value>) -> Result<Call> {
     if let Some(context) = price_context(table)? {
         call = call.price_context(context);
     }
+    if let Some(tools) = table.take("server_tools") {
+        call = call.server_tools(server_tools(tools)?);
+    }
     if let Some(fingerprint) = text(table, "fingerprint")? {
         call = call.fingerprint(foldhash::fast::FixedState::default().hash_one(&fingerprint));
     }
@@ -144,6 +147,23 @@ fn read_call(table: &mut Table, request: Option<&Value>) -> Result<Call> {
         Some(request) => read_request(call, request),
         None => Ok(call),
     }
+}
+
+/// At most so many of each: `{web_search: 3}`.
+fn server_tools(node: Node) -> Result<Usage> {
+    let mut most = Usage::new();
+    for (key, node) in Table::new(node, "server_tools")?.into_entries() {
+        let at = format!("server_tools.{key}");
+        let bucket = Bucket::from_key(&key)
+            .ok_or_else(|| Error::new(Code::ArgumentInvalid, "is not something that is billed").field(&at))?;
+        let crate::policy::tree::Value::Integer(count) = node.value else {
+            return Err(Error::new(Code::ArgumentInvalid, "is not a whole number").field(&at));
+        };
+        let count =
+            u64::try_from(count).map_err(|_| Error::new(Code::ArgumentInvalid, "is negative").field(&at))?;
+        most.set(bucket, count);
+    }
+    Ok(most)
 }
 
 fn price_context(table: &mut Table) -> Result<Option<PriceContext>> {

@@ -140,7 +140,7 @@ fn cost(guard: &Guard, args: &Value) -> Result<Value> {
         let at = text("at")?.map(|at| Timestamp::parse(&at)).transpose().map_err(|e| e.field("at"))?;
         let tier = text("tier")?.as_deref().map(Tier::parse);
         let (speed, geo) = (text("speed")?.map(Label::from), text("geo")?.map(Label::from));
-        let at = at.unwrap_or_else(|| crate::clock::Clock::System.now());
+        let at = at.map_or_else(|| guard.now(), Ok)?;
         let context = PriceContext { at, tier, speed, geo, ..PriceContext::default() };
         guard.cost(provider.as_deref(), &model, &usage, &context).map(|cost| output::cost(&cost))
     })

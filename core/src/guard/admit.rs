@@ -7,8 +7,8 @@ use super::run::RunState;
 use super::state::State;
 use crate::codes::Code;
 use crate::engine::{
-    Call, CallKind, Decision, Denial, Failure, HoldOutcome, HoldRequest, LegRequest, Plan, Quantities,
-    Refusal, RunFrame, estimate_of, plan,
+    Call, CallKind, Decision, Denial, Failure, HoldKey, HoldOutcome, HoldRequest, LegRequest, Pinned, Plan,
+    Quantities, Refusal, RunFrame, estimate_of, plan,
 };
 use crate::error::{Error, Result};
 use crate::policy::{Enforce, Mode};
@@ -56,6 +56,13 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
     if mode == Mode::Off {
         return Ok(Outcome::Held(unguarded(state, &rules, call, run, scope, now)));
     }
+    let content = if call.id.is_some() { call.content(&scope) } else { 0 };
+    if let Some(name) = &call.id
+        && let Some((key, Some(pinned))) = state.ledger.known(name, content)?
+    {
+        // The same call again is the same answer, before anything is asked that may have changed since.
+        return Ok(Outcome::Held(again(state, call, run, scope, key, &pinned)));
+    }
     let frames: &[RunFrame] = run.map_or(&[], |run| &run.frames);
     let mut plan = plan(call, &scope, &rules, frames, now)?;
     let looped = run.and_then(|run| repeats(call, run, &mut plan));
@@ -76,21 +83,28 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
     }
     let legs: SmallVec<[LegRequest<'_>; 8]> = plan.requests().collect();
     let id = state.ids.next();
+    let pinned = call.id.is_some().then(|| {
+        let (entry, estimate) = (plan.entry.cloned(), plan.estimate);
+        Arc::new(Pinned { rules: Arc::clone(&rules), entry, estimate, started: now })
+    });
     let request = HoldRequest {
         id: id.0,
         name: call.id.as_ref(),
-        content: if call.id.is_some() { call.content(&scope) } else { 0 },
+        content,
         legs: &legs,
         amounts: &plan.estimate.quantities,
         deadline: now.saturating_add(rules.policy.ledger.max_call_duration),
         generation: rules.generation,
+        pinned: pinned.as_ref(),
         force,
     };
-    let (key, repeated, failures) = match state.ledger.hold(now, &request) {
-        Ok(HoldOutcome::Held(key, failures)) => (key, false, failures),
-        Ok(HoldOutcome::Repeated(key, _)) => {
+    let (key, failures) = match state.ledger.hold(now, &request) {
+        Ok(HoldOutcome::Held(key, failures)) => (key, failures),
+        Ok(HoldOutcome::Repeated(key, known)) => {
             undo();
-            (key, true, SmallVec::new())
+            let pinned =
+                known.or(pinned).ok_or_else(|| Error::new(Code::Internal, "a known id without an answer"))?;
+            return Ok(Outcome::Held(again(state, call, run, scope, key, &pinned)));
         }
         Ok(HoldOutcome::Denied(failures)) => {
             undo();
@@ -134,7 +148,41 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
         stream: None,
         rules: Arc::clone(&rules),
     };
-    Ok(Outcome::Held(Hold::new(Box::new(held), Id(key.id()), repeated, failures)))
+    Ok(Outcome::Held(Hold::new(Box::new(held), Id(key.id()), false, failures)))
+}
+
+/// The hold of a call that was answered before, as it was answered.
+fn again(
+    state: &Arc<State>,
+    call: &Call,
+    run: Option<&Arc<RunState>>,
+    scope: Arc<Scope>,
+    key: HoldKey,
+    pinned: &Pinned,
+) -> Hold {
+    let above = call.parent.or_else(|| run.and_then(|run| run.span.as_parent()));
+    let held = Held {
+        state: Arc::clone(state),
+        rules: Arc::clone(&pinned.rules),
+        run: run.cloned(),
+        key: Some(key),
+        entry: pinned.entry.clone(),
+        kind: call.kind.clone(),
+        provider: call.provider.clone(),
+        model: Arc::clone(&call.model),
+        scope,
+        context: call.context.clone(),
+        operation: call.operation,
+        params: call.params.clone(),
+        server: call.server.clone(),
+        span: state.recorder.start_span(above.as_ref(), &state.ids),
+        started: pinned.started,
+        estimate: pinned.estimate,
+        flags: Flags::NONE,
+        would_deny: None,
+        stream: None,
+    };
+    Hold::new(Box::new(held), Id(key.id()), true, SmallVec::new())
 }
 
 /// Why an enforcing mode, or an enforcing budget, would have denied.

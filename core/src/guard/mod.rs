@@ -327,6 +327,14 @@ impl Guard {
         Ok(expired)
     }
 
+    /// Where the guard's clock stands.
+    ///
+    /// # Errors
+    /// `ledger_not_shared`.
+    pub fn now(&self) -> Result<Timestamp> {
+        Ok(self.state()?.now())
+    }
+
     /// The version of the prices in force.
     ///
     /// # Errors

@@ -62,11 +62,12 @@ pub(super) fn record(
     let request = HoldRequest {
         id: state.ids.next().0,
         name: Some(name),
-        content: digest(&used),
+        content: digest(&used) ^ call.content(&call.scope),
         legs: &legs,
         amounts: &used,
         deadline: Timestamp::MAX,
         generation: rules.generation,
+        pinned: None,
         force: true,
     };
     let key = match state.ledger.hold(now, &request)? {

@@ -3,10 +3,11 @@
 use super::events::Event;
 use super::state::State;
 use crate::codes::Code;
+use crate::engine::Adopted;
 use crate::error::{Error, Result};
 use crate::policy::{Facts, Policy};
-use crate::rules::Rules;
-use crate::values::{Label, Scope};
+use crate::rules::{BudgetNames, Rules};
+use crate::values::{Dimension, Label, Scope};
 use std::sync::Arc;
 
 /// What a reload did.
@@ -32,8 +33,8 @@ pub(super) fn reload(state: &State) -> Result<ReloadReport> {
     let mut changing = state.changing.lock();
     let before = state.rules.load_full();
     let attempt = state.setup.sources.load();
-    let loaded = match attempt.and_then(|loaded| compatible(&before.policy, &loaded.policy).map(|()| loaded))
-    {
+    let names = &changing.names;
+    let loaded = match attempt.and_then(|loaded| compatible(names, &loaded.policy).map(|()| loaded)) {
         Ok(loaded) => loaded,
         Err(error) => {
             // A file that stays bad is told once, not at every look.
@@ -62,17 +63,13 @@ pub(super) fn reload(state: &State) -> Result<ReloadReport> {
 }
 
 /// A budget is its name: under the same name it counts the same thing for the same labels.
-fn compatible(before: &Policy, after: &Policy) -> Result<()> {
-    for budget in &after.budgets {
-        let Some(old) = before.budget(&budget.name) else { continue };
-        let what = match (old.unit == budget.unit, old.per == budget.per) {
-            (true, true) => continue,
-            (false, _) => "unit",
-            (true, false) => "per",
-        };
+fn compatible(names: &BudgetNames, after: &Policy) -> Result<()> {
+    for (at, budget) in after.budgets.iter().enumerate() {
+        let Some(key) = names.changed(budget) else { continue };
+        let what = if key == "limit" { "unit" } else { key };
         let message = format!("budget `{}` changed its {what} under the same name", budget.name);
         return Err(Error::new(Code::ConfigInvalid, message)
-            .field(format!("budgets.{}.{what}", budget.name))
+            .field(format!("budgets[{at}].{key}"))
             .hint("give the new budget a name of its own"));
     }
     Ok(())
@@ -83,20 +80,33 @@ fn digest_of(error: &Error) -> u64 {
     foldhash::fast::FixedState::default().hash_one(error.to_string())
 }
 
-/// Accounts that exist learn their new limits now, not at the next call: balances must be true.
+/// Accounts that exist learn their new limits and windows now, not at the next call: balances must be true.
 pub(super) fn adopt(state: &State, rules: &Rules) {
-    state.ledger.adopt(rules.generation, &mut |balance| {
+    let now = state.now();
+    state.ledger.adopt(now, rules.generation, &mut |balance| {
         let active = rules.budget(&balance.budget)?;
         let mut scope = Scope::default();
         for (dimension, value) in &balance.scope {
-            // `provider`, `model` and `tool` are no part of a scope; overrides by them apply at the next call.
+            // `provider`, `model` and `tool` are no part of a scope, but of the facts.
             let _ = scope.set(dimension, value.as_deref());
         }
-        let facts = Facts { scope: &scope, provider: None, model: None, tool: None };
+        let of = |dimension: Dimension| {
+            balance
+                .scope
+                .iter()
+                .find(|(known, _)| *known == dimension)
+                .and_then(|(_, value)| value.as_deref())
+        };
+        let facts = Facts {
+            scope: &scope,
+            provider: of(Dimension::Provider),
+            model: of(Dimension::Model),
+            tool: of(Dimension::Tool),
+        };
         let mut keys = crate::engine::AccountKeys::default();
         let key = keys.push_budget(active.rule.id, &active.budget, &facts);
-        let (limit, _) = rules.limits_of(active, &facts, keys.get(&key));
-        Some((Arc::clone(&active.rule), limit))
+        let (limit, clock) = rules.limits_of(active, &facts, keys.get(&key));
+        Some(Adopted { rule: Arc::clone(&active.rule), limit, window: clock.at(now) })
     });
 }
 

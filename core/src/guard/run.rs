@@ -8,7 +8,7 @@ use crate::codes::Code;
 use crate::engine::{AccountKeys, Balance, Call, Decision, Denial, ParentSpan, Plan, Refusal, RunFrame};
 use crate::error::{Error, Result};
 use crate::loops::Repeats;
-use crate::policy::{Enforce, Facts, LEGS_PER_CALL_MAX, RunLimits};
+use crate::policy::{Enforce, Facts, LEGS_PER_CALL_MAX, Mode, RunLimits};
 use crate::telemetry::{self, AgentRecord, Record, SpanIds};
 use crate::values::{Dimension, Label, NanoUsd, Scope, Timestamp, Usage};
 use parking_lot::Mutex;
@@ -78,7 +78,8 @@ impl Run {
         let mut frames = vec![RunFrame { id: Arc::clone(&id), limits, enforce, started: now }];
         frames.extend(parent.iter().flat_map(|run| run.frames.iter().cloned()));
         let scope = Arc::new(scope);
-        if let Some(refusal) = refused(&frames, parent.map(|run| &**run)) {
+        let enforced = state.mode(&rules) == Mode::Enforce;
+        if let Some(refusal) = refused(&frames, parent.map(|run| &**run)).filter(|_| enforced) {
             let denial = Arc::new(Denial::refused(refusal, now));
             state.events.send(&super::events::Event::Loop(Arc::clone(&denial), scope));
             return Err(ReserveError::Denied(Box::new(Denial::clone(&denial))));

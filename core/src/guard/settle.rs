@@ -7,9 +7,10 @@ use crate::catalog::normalise::{self, Anomaly, Reply, StreamReader};
 use crate::catalog::{Cost, ModelEntry, PriceContext, Resolution};
 use crate::engine::{CallKind, Quantities, Settled};
 use crate::error::Result;
+use crate::rules::{Unpriced, UnpricedWhat};
 use crate::telemetry::{Flags, Outcome};
 use crate::values::money::OPERATION_MAX;
-use crate::values::{AttoUsd, Bucket, Id, Label, NanoUsd, Timestamp, Usage};
+use crate::values::{AttoUsd, Bucket, Id, NanoUsd, Timestamp, Usage};
 use serde_json::Value;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -70,8 +71,8 @@ pub(super) struct Bill {
     pub(super) flags: Flags,
     pub(super) reply: Reply,
     pub(super) anomalies: Vec<Anomaly>,
-    /// A bucket without a rate: the next reserve is denied.
-    pub(super) unpriced: Option<(Label, Label, Bucket)>,
+    /// Something without a price: the next reserve of the model is denied.
+    pub(super) unpriced: Option<Unpriced>,
 }
 
 /// Reads and prices a complete answer. Nothing is posted yet: on an error the hold is as it was.
@@ -169,20 +170,27 @@ fn bill(held: &Held, mut reply: Reply) -> Bill {
     let (served, known) = served_by(held, reply.model.as_deref());
     let context = context(held, &reply);
     let mut flags = if known { Flags::NONE } else { Flags::UNKNOWN_MODEL };
+    let mut without_price = reply.model.clone().filter(|_| !known).map(UnpricedWhat::ServedBy);
     let mut cost = served.as_ref().map(|entry| entry.cost(&usage, &context)).unwrap_or_default();
     for part in &reply.parts {
         match served_by(held, Some(&part.model)) {
             (Some(entry), true) => add(&mut cost, entry.cost(&part.usage, &context)),
-            _ => flags = flags.with(Flags::UNKNOWN_MODEL),
+            _ => {
+                flags = flags.with(Flags::UNKNOWN_MODEL);
+                without_price.get_or_insert_with(|| UnpricedWhat::ServedBy(Arc::clone(&part.model)));
+            }
         }
     }
-    let unpriced = match (&served, cost.unpriced.first()) {
-        (Some(entry), Some(bucket)) => {
-            flags = flags.with(Flags::UNPRICED);
-            Some((Arc::clone(entry.provider()), Arc::clone(entry.model()), *bucket))
-        }
-        _ => None,
-    };
+    if let Some(bucket) = cost.unpriced.first() {
+        flags = flags.with(Flags::UNPRICED);
+        without_price.get_or_insert(UnpricedWhat::Bucket(*bucket));
+    }
+    // It is the model that was asked for whose next call could be billed like this one.
+    let unpriced = without_price.zip(held.entry.as_ref()).map(|(what, asked)| Unpriced {
+        provider: Arc::clone(asked.provider()),
+        model: Arc::clone(asked.model()),
+        what,
+    });
     let mut posted = cost.total.posted();
     if flags.has(Flags::UNPRICED) || flags.has(Flags::UNKNOWN_MODEL) {
         // Unknown is not free: not less than what was thought to be the worst case.

@@ -18,7 +18,7 @@ use crate::values::ids::IdMaker;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,8 @@ pub(crate) struct State {
     /// `SPENDRAIL_MODE`, which wins over the file.
     pub(super) mode: Option<Mode>,
     pub(super) closed: AtomicBool,
+    /// The latest instant that was read.
+    latest: AtomicI64,
     /// Held while rules are changed; never by a call.
     pub(super) changing: Mutex<Changing>,
     started: AtomicBool,
@@ -73,15 +75,18 @@ impl State {
             events: Events::default(),
             mode,
             closed: AtomicBool::new(false),
+            latest: AtomicI64::new(i64::MIN),
             changing: Mutex::new(Changing { names, digest, files }),
             started: AtomicBool::new(false),
             worker: Mutex::new(None),
         }))
     }
 
-    /// The clock, read once per operation.
+    /// The clock, read once per operation. It never runs backwards: a window that was closed stays closed, also when
+    /// the host's clock is put back.
     pub(super) fn now(&self) -> Timestamp {
-        self.setup.clock.now()
+        let now = self.setup.clock.now().nanos();
+        Timestamp::from_nanos(self.latest.fetch_max(now, Ordering::Relaxed).max(now))
     }
 
     pub(super) fn mode(&self, rules: &Rules) -> Mode {

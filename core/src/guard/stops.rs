@@ -5,8 +5,8 @@ use super::state::State;
 use crate::codes::Code;
 use crate::error::{Error, Result};
 use crate::policy::{Matcher, StopRule};
-use crate::rules::Rules;
-use crate::values::{Bucket, Label, Scope};
+use crate::rules::{Rules, Unpriced};
+use crate::values::{Label, Scope};
 use std::sync::Arc;
 
 /// Most stops at one time.
@@ -70,8 +70,8 @@ pub(super) fn stop_after_cap(state: &State, scope: &Scope) {
     let _ = stop(state, "one call was settled at more than 2^52 nano-USD", target);
 }
 
-/// Something was billed without a rate: until prices change, the model is denied.
-pub(super) fn deny_unpriced(state: &State, unpriced: (Label, Label, Bucket)) {
+/// Something was billed without a price: until prices change, the model is denied.
+pub(super) fn deny_unpriced(state: &State, unpriced: Unpriced) {
     let _ = change(state, |rules| {
         if !rules.unpriced.contains(&unpriced) && rules.unpriced.len() < UNPRICED_MAX {
             rules.unpriced = rules.unpriced.iter().cloned().chain([unpriced]).collect();

@@ -165,6 +165,7 @@ fn adopt_orphan(mut held: Held, id: u128) -> Result<Held> {
         amounts: &held.estimate.quantities,
         deadline: now.saturating_add(rules.policy.ledger.max_call_duration),
         generation: rules.generation,
+        pinned: None,
         force: true,
     };
     held.key = match held.state.ledger.hold(now, &request)? {

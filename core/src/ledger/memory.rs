@@ -5,11 +5,13 @@
 
 use super::{Ledger, NewRules};
 use crate::engine::{
-    Balance, Books, BooksLimits, Event, HoldKey, HoldOutcome, HoldRequest, LegRequest, Quantities, Settled,
+    Balance, Books, BooksLimits, Event, HoldKey, HoldOutcome, HoldRequest, LegRequest, Pinned, Quantities,
+    Settled,
 };
 use crate::error::Result;
 use crate::values::{Label, Timestamp};
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Accounts and holds in this process's memory: gone with the process.
@@ -50,6 +52,10 @@ impl Ledger for MemoryLedger {
 
     fn hold(&self, now: Timestamp, request: &HoldRequest<'_>) -> Result<HoldOutcome> {
         self.write(|books| books.hold(now, request))
+    }
+
+    fn known(&self, name: &Label, content: u64) -> Result<Option<(HoldKey, Option<Arc<Pinned>>)>> {
+        self.books.lock().known(name, content)
     }
 
     fn settle(
@@ -117,10 +123,10 @@ impl Ledger for MemoryLedger {
         }
     }
 
-    fn adopt(&self, generation: u64, rule: &mut NewRules<'_>) {
+    fn adopt(&self, now: Timestamp, generation: u64, rule: &mut NewRules<'_>) {
         let mut cursor = Some(0);
         while let Some(from) = cursor {
-            cursor = self.write(|books| books.adopt(from, generation, &mut *rule));
+            cursor = self.write(|books| books.adopt(now, from, generation, &mut *rule));
         }
     }
 

@@ -7,14 +7,15 @@ mod memory;
 
 pub use memory::MemoryLedger;
 
-use crate::engine::{Balance, Event, HoldKey, HoldOutcome, HoldRequest, LegRequest, Quantities, Settled};
+use crate::engine::{
+    Adopted, Balance, Event, HoldKey, HoldOutcome, HoldRequest, LegRequest, Pinned, Quantities, Settled,
+};
 use crate::error::Result;
-use crate::rules::AccountRule;
 use crate::values::{Label, Timestamp};
 use std::sync::Arc;
 
 /// What an account is given by new rules: `None` leaves it as it is.
-pub type NewRules<'a> = dyn FnMut(&Balance) -> Option<(Arc<AccountRule>, i64)> + 'a;
+pub type NewRules<'a> = dyn FnMut(&Balance) -> Option<Adopted> + 'a;
 
 /// A store of accounts and holds.
 pub trait Ledger: Send + Sync + std::fmt::Debug {
@@ -26,6 +27,12 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `id_reused`, and the faults of the store.
     fn hold(&self, now: Timestamp, request: &HoldRequest<'_>) -> Result<HoldOutcome>;
+
+    /// The hold of a caller's id, and what it was answered with.
+    ///
+    /// # Errors
+    /// `id_reused`, and the faults of the store.
+    fn known(&self, name: &Label, content: u64) -> Result<Option<(HoldKey, Option<Arc<Pinned>>)>>;
 
     /// Replaces the hold by what was used.
     ///
@@ -81,8 +88,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Every account, in no order, until `look` returns `false`; the lock is given back between passes.
     fn visit(&self, now: Timestamp, look: &mut dyn FnMut(Balance) -> bool);
 
-    /// Gives accounts new rules and limits after a reload.
-    fn adopt(&self, generation: u64, rule: &mut NewRules<'_>);
+    /// Gives accounts new rules, limits and windows after a reload.
+    fn adopt(&self, now: Timestamp, generation: u64, rule: &mut NewRules<'_>);
 
     /// Nothing more comes for the run of these keys: its accounts may be forgotten after the retention.
     fn close_accounts(&self, now: Timestamp, keys: &[&[u8]]);

@@ -47,7 +47,7 @@ pub struct ActiveBudget {
 
 pub(super) fn activate(budget: &Arc<Budget>, names: &mut BudgetNames) -> ActiveBudget {
     let rule = AccountRule {
-        id: names.id(&budget.name),
+        id: names.id(&budget.name, budget.unit, &budget.per),
         name: Arc::clone(&budget.name),
         unit: budget.unit,
         per: budget.per.clone(),
@@ -62,7 +62,7 @@ pub(super) fn all_run_rules(names: &mut BudgetNames) -> [[Arc<AccountRule>; 4]; 
     let mut rule = |name: &str, unit: Unit, enforce: Enforce| {
         let name = Label::from(name);
         Arc::new(AccountRule {
-            id: names.id(&name),
+            id: names.id(&name, unit, &[Dimension::Run]),
             name,
             unit,
             per: vec![Dimension::Run],
@@ -81,15 +81,34 @@ pub(super) fn all_run_rules(names: &mut BudgetNames) -> [[Arc<AccountRule>; 4]; 
     })
 }
 
-/// The numbers of budgets: a name keeps its number through every reload.
+/// The numbers of budgets: a name keeps its number, its unit and its `per` through every reload, also while it is
+/// away.
 #[derive(Debug, Default)]
 pub struct BudgetNames {
-    numbers: HashMap<Label, BudgetId>,
+    known: HashMap<Label, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    id: BudgetId,
+    unit: Unit,
+    per: Vec<Dimension>,
 }
 
 impl BudgetNames {
-    fn id(&mut self, name: &Label) -> BudgetId {
-        let next = BudgetId(u32::try_from(self.numbers.len()).unwrap_or(u32::MAX));
-        *self.numbers.entry(Arc::clone(name)).or_insert(next)
+    fn id(&mut self, name: &Label, unit: Unit, per: &[Dimension]) -> BudgetId {
+        let id = BudgetId(u32::try_from(self.known.len()).unwrap_or(u32::MAX));
+        self.known.entry(Arc::clone(name)).or_insert_with(|| Known { id, unit, per: per.to_vec() }).id
+    }
+
+    /// What this budget counts otherwise than the one that had its name: `limit` (the unit) or `per`.
+    #[must_use]
+    pub fn changed(&self, budget: &Budget) -> Option<&'static str> {
+        let known = self.known.get(&budget.name)?;
+        match (known.unit == budget.unit, known.per == budget.per) {
+            (true, true) => None,
+            (false, _) => Some("limit"),
+            (true, false) => Some("per"),
+        }
     }
 }

@@ -9,10 +9,31 @@ pub use active::{AccountRule, ActiveBudget, BudgetId, BudgetNames};
 pub use limits::{LimitTable, SetLimit};
 
 use crate::catalog::{Catalog, ModelEntry};
+use crate::codes::Code;
 use crate::policy::{Enforce, Facts, Policy, StopRule, WindowClock};
 use crate::values::{Bucket, Label};
 use active::{activate, all_run_rules};
 use std::sync::Arc;
+
+/// Something that was billed and has no price: until prices change, the model's calls are denied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unpriced {
+    /// The provider, as the catalog names it.
+    pub provider: Label,
+    /// The model that was asked for, as the catalog names it.
+    pub model: Label,
+    /// What it was.
+    pub what: UnpricedWhat,
+}
+
+/// What was billed without a price.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnpricedWhat {
+    /// A bucket without a rate.
+    Bucket(Bucket),
+    /// The call, by a model that is in no catalog.
+    ServedBy(Label),
+}
 
 /// One snapshot. Immutable.
 #[derive(Debug)]
@@ -29,8 +50,8 @@ pub struct Rules {
     pub stops: Arc<[StopRule]>,
     /// Limits that were set in code.
     pub limits: Arc<LimitTable>,
-    /// Buckets that were billed without a rate since the last change of prices, by provider and model.
-    pub unpriced: Arc<[(Label, Label, Bucket)]>,
+    /// Models that were billed for something without a price since the last change of prices.
+    pub unpriced: Arc<[Unpriced]>,
     run_rules: Arc<[[Arc<AccountRule>; 4]; 3]>,
 }
 
@@ -126,13 +147,16 @@ impl Rules {
         }
     }
 
-    /// The bucket of this model that was billed without a rate.
+    /// Why this model's next call must be denied: what was billed for it and has no price.
     #[must_use]
-    pub fn unpriced_since(&self, entry: &ModelEntry) -> Option<&'static str> {
-        let same = |(provider, model, _): &&(Label, Label, Bucket)| {
-            provider == entry.provider() && model == entry.model()
-        };
-        self.unpriced.iter().find(same).map(|(_, _, bucket)| bucket.key())
+    pub fn distrusted(&self, entry: &ModelEntry) -> Option<(Code, Label)> {
+        let same = |found: &&Unpriced| found.provider == *entry.provider() && found.model == *entry.model();
+        self.unpriced.iter().find(same).map(|found| match &found.what {
+            UnpricedWhat::Bucket(bucket) => (Code::UnpricedBucket, bucket.key().into()),
+            UnpricedWhat::ServedBy(model) => {
+                (Code::UnknownModel, format!("as `{model}`, which served it").into())
+            }
+        })
     }
 }
 

@@ -56,6 +56,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis.saturating_mul(NANOS_PER_MILLI)))
     }
 
+    /// Later by `nanos` (negative: earlier); saturates.
+    #[must_use]
+    pub const fn saturating_add_nanos(self, nanos: i64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
     /// Later by a duration; saturates.
     #[must_use]
     pub const fn saturating_add(self, duration: Duration) -> Self {

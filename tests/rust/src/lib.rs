@@ -1,4 +1,9 @@
-//! The shared vectors and the end-to-end tests, run from Rust. The Rust snippets of the documents are doctests here.
+//! The shared vectors, random histories and properties, run against the engine from Rust. The Rust snippets of the
+//! documents are doctests here.
+
+pub mod folder;
+pub mod runner;
+pub mod story;
 
 /// The README's snippets.
 #[doc = include_str!("../../../README.md")]

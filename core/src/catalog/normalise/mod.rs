@@ -81,7 +81,7 @@ pub fn usage(buckets: &Map<String, Value>) -> Result<Usage> {
     for (key, value) in buckets {
         let Some(bucket) = Bucket::from_key(key) else {
             let shown: String = key.chars().take(40).collect();
-            return Err(Error::new(Code::UsageInvalid, format!("{shown:?} is not a bucket")).hint(
+            return Err(Error::new(Code::UsageInvalid, "is not a bucket").field(shown).hint(
                 "buckets are input, cache_read, cache_write, output, output_reasoning, web_search, …",
             ));
         };

@@ -3,7 +3,7 @@ use super::{Books, HoldOutcome, HoldRequest, LegRequest};
 use crate::codes::Code;
 use crate::engine::account::Account;
 use crate::engine::denial::Failure;
-use crate::engine::hold::{Contribution, Hold, HoldKey, Leg, State};
+use crate::engine::hold::{Contribution, Hold, HoldKey, Leg, Pinned, State};
 use crate::engine::key;
 use crate::error::{Error, Result};
 use crate::policy::Enforce;
@@ -19,9 +19,9 @@ impl Books {
     pub fn hold(&mut self, now: Timestamp, request: &HoldRequest<'_>) -> Result<HoldOutcome> {
         let now = self.advance(now);
         if let Some(name) = request.name
-            && let Some(found) = self.repeated(name, request.content)?
+            && let Some((key, pinned)) = self.known(name, request.content)?
         {
-            return Ok(found);
+            return Ok(HoldOutcome::Repeated(key, pinned));
         }
         self.expire_due(now);
         let mut places: SmallVec<[Option<u32>; 8]> = SmallVec::new();
@@ -80,6 +80,7 @@ impl Books {
             settle_content: 0,
             exposed: request.name.is_some(),
             name: request.name.cloned(),
+            pinned: request.name.and(request.pinned).cloned(),
         };
         self.earliest_deadline = self.earliest_deadline.min(request.deadline);
         let slot = self.holds.insert(hold);
@@ -91,11 +92,15 @@ impl Books {
         key
     }
 
-    pub(super) fn repeated(&self, name: &Label, content: u64) -> Result<Option<HoldOutcome>> {
+    /// The hold of a caller's id, and what it was answered with.
+    ///
+    /// # Errors
+    /// `id_reused`: the id is known with other content.
+    pub fn known(&self, name: &Label, content: u64) -> Result<Option<(HoldKey, Option<Arc<Pinned>>)>> {
         let Some(key) = self.named.get(name) else { return Ok(None) };
         let Some(hold) = self.look(*key) else { return Ok(None) };
         if hold.content == content {
-            return Ok(Some(HoldOutcome::Repeated(*key, hold.state == State::Held)));
+            return Ok(Some((*key, hold.pinned.clone())));
         }
         Err(Error::new(Code::IdReused, format!("the id {name:?} was used for another call"))
             .field("id")

@@ -97,17 +97,22 @@ impl Books {
         if self.earliest_deadline > now {
             return 0;
         }
-        let mut due: SmallVec<[HoldKey; 8]> = SmallVec::new();
+        let open = self.holds.iter().filter(|(_, hold)| hold.state == State::Held);
+        let mut due: SmallVec<[(Timestamp, HoldKey); 8]> = SmallVec::new();
         let mut earliest = Timestamp::MAX;
-        for (slot, hold) in self.holds.iter().filter(|(_, hold)| hold.state == State::Held) {
-            if hold.deadline <= now && due.len() < PASS_MAX {
-                due.push(HoldKey { slot, id: hold.id });
+        for (slot, hold) in open {
+            if hold.deadline <= now {
+                due.push((hold.deadline, HoldKey { slot, id: hold.id }));
             } else {
                 earliest = earliest.min(hold.deadline);
             }
         }
-        self.earliest_deadline = earliest;
-        for key in &due {
+        // The oldest first: which hold is freed and which stays unconfirmed must not depend on where it is stored.
+        due.sort_unstable_by_key(|(deadline, key)| (*deadline, key.slot));
+        let later = due.get(PASS_MAX).map_or(earliest, |(deadline, _)| *deadline);
+        due.truncate(PASS_MAX);
+        self.earliest_deadline = later;
+        for (_, key) in &due {
             self.rewrite(*key, now, State::Expired, 0, |leg, room| leg.unknown_beyond(0, room));
         }
         due.len()

@@ -4,12 +4,13 @@
 //! fail half-way. Time is an argument and never runs backwards.
 
 mod admit;
+mod adopt;
 mod close;
 mod upkeep;
 
 use super::account::{Account, Balance};
 use super::denial::Failure;
-use super::hold::{Hold, HoldKey};
+use super::hold::{Hold, HoldKey, Pinned};
 use super::key;
 use super::quantities::Quantities;
 use super::slots::Slots;
@@ -66,8 +67,21 @@ pub struct HoldRequest<'a> {
     pub deadline: Timestamp,
     /// Which rules the limits come from.
     pub generation: u64,
+    /// What the same call again is answered with; only with a name.
+    pub pinned: Option<&'a Arc<Pinned>>,
     /// Admit whatever the accounts say: the mode is `observe`, or the money is spent already.
     pub force: bool,
+}
+
+/// What a reload says of one account.
+#[derive(Clone, Debug)]
+pub struct Adopted {
+    /// What its budget says now.
+    pub rule: Arc<AccountRule>,
+    /// Its limit.
+    pub limit: i64,
+    /// Its window.
+    pub window: Window,
 }
 
 /// The answer to a [`HoldRequest`].
@@ -75,8 +89,8 @@ pub struct HoldRequest<'a> {
 pub enum HoldOutcome {
     /// Held on all accounts. The failures are those of soft and observed budgets, or of all if forced.
     Held(HoldKey, SmallVec<[Failure; 1]>),
-    /// The same request was answered before: its hold, and whether that is still open.
-    Repeated(HoldKey, bool),
+    /// The same request was answered before: its hold, and what it was answered with.
+    Repeated(HoldKey, Option<Arc<Pinned>>),
     /// Denied: every leg that did not fit.
     Denied(Vec<Failure>),
     /// Denied: no room for another account.

@@ -5,7 +5,6 @@ use crate::engine::account::{Account, Balance};
 use crate::engine::hold::HoldKey;
 use crate::engine::key;
 use crate::error::{Error, Result};
-use crate::rules::AccountRule;
 use crate::values::{Label, Timestamp};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -33,6 +32,11 @@ impl Books {
         }
         let place = match self.find(leg.key) {
             Some(place) => place,
+            None if before.is_some() => {
+                // Known from another window: nothing is opened for it in this one.
+                let untouched = Account::new(leg.rule, leg.key, leg.window, leg.limit, generation);
+                return Ok((untouched.balance(now), true));
+            }
             None if self.make_room(1, now) => self.open(leg, generation),
             None => return Err(Error::new(Code::TooManyAccounts, "no room for another account")),
         };
@@ -63,29 +67,6 @@ impl Books {
     /// Looks at up to [`PASS_MAX`] accounts from `cursor`; returns where to go on, `None` at the end.
     pub fn visit(&self, cursor: u32, mut look: impl FnMut(&Account)) -> Option<u32> {
         self.accounts.visit(cursor, PASS_MAX, |_, account| look(account))
-    }
-
-    /// Gives the accounts of a budget new rules and limits, up to [`PASS_MAX`] from `cursor`, as
-    /// [`Books::visit`].
-    pub fn adopt(
-        &mut self,
-        cursor: u32,
-        generation: u64,
-        mut rule: impl FnMut(&Balance) -> Option<(Arc<AccountRule>, i64)>,
-    ) -> Option<u32> {
-        let mut changes: Vec<(u32, Arc<AccountRule>, i64)> = Vec::new();
-        let now = self.high_water;
-        let next = self.accounts.visit(cursor, PASS_MAX, |slot, account| {
-            if let Some((rule, limit)) = rule(&account.balance(now)) {
-                changes.push((slot, rule, limit));
-            }
-        });
-        for (slot, rule, limit) in changes {
-            if let Some(account) = self.accounts.get_mut(slot) {
-                account.adopt(&rule, limit, generation);
-            }
-        }
-        next
     }
 
     /// Nothing more comes for the accounts of these keys.
