@@ -120,8 +120,9 @@ class Oracle:
         if state.policy.mode == "off":
             self._hold(step, content, Plan({}), None)
             return {"held_nano_usd": 0, "repeated": False, "would_deny": False}
-        settle.expire(state)
         made: Plan = planner(state, with_, run)
+        if made.refusal is None or state.policy.mode != "enforce":
+            settle.expire(state)
         denial = verdict(state, made)
         if denial and state.policy.mode == "enforce":
             raise denial

@@ -65,7 +65,8 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
     }
     let frames: &[RunFrame] = run.map_or(&[], |run| &run.frames);
     let mut plan = plan(call, &scope, &rules, frames, now)?;
-    let looped = run.and_then(|run| repeats(call, run, &mut plan));
+    let force = mode == Mode::Observe;
+    let looped = run.and_then(|run| repeats(call, run, &mut plan, force));
     let above = call.parent.or_else(|| run.and_then(|run| run.span.as_parent()));
     let span = state.recorder.start_span(above.as_ref(), &state.ids);
     if let Some(run) = run {
@@ -76,7 +77,6 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
             run.repeats.lock().undo(fingerprint);
         }
     };
-    let force = mode == Mode::Observe;
     if let Some(refusal) = plan.refusal.take_if(|_| !force) {
         undo();
         return Ok(deny(state, call, &scope, span, Denial::refused(refusal, now)));
@@ -262,19 +262,22 @@ fn scope_of(call: &Call, run: Option<&Arc<RunState>>) -> Arc<Scope> {
 }
 
 /// Remembers the request's fingerprint, and refuses what repeats itself. Returns what was remembered.
-fn repeats(call: &Call, run: &RunState, plan: &mut Plan<'_>) -> Option<u64> {
+/// What only observes lets every call pass, so every call is remembered.
+fn repeats(call: &Call, run: &RunState, plan: &mut Plan<'_>, observe: bool) -> Option<u64> {
     let fingerprint = call.fingerprint?;
     let bound = |frame: &RunFrame| frame.limits.max_repeats.filter(|_| frame.enforce == Enforce::Hard);
-    let most = run.frames.iter().filter_map(bound).min()?;
-    if plan.refusal.is_some() {
+    // Remembered without a bound too: a child run may have one.
+    let most = run.frames.iter().filter_map(bound).min().unwrap_or(u32::MAX);
+    if plan.refusal.is_some() && !observe {
         return None;
     }
-    if run.repeats.lock().admit(fingerprint, most) {
+    let mut repeats = run.repeats.lock();
+    if repeats.admit(fingerprint, most) {
         return Some(fingerprint);
     }
     let detail = format!("the same request was made {most} times before");
-    plan.refusal = Some(Refusal::new(Code::LoopDetected, &run.id, &detail));
-    None
+    plan.refusal.get_or_insert_with(|| Refusal::new(Code::LoopDetected, &run.id, &detail));
+    (observe && repeats.admit(fingerprint, u32::MAX)).then_some(fingerprint)
 }
 
 fn deny(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanIds, denial: Denial) -> Outcome {
