@@ -87,16 +87,26 @@ fn labels(table: &mut Table) -> Result<Scope> {
 }
 
 /// A call: `provider`, `model`, `input_tokens`, `max_output_tokens`, `choices`, `id`, labels, `tier`, `speed`, `geo`,
-/// `region`, `fingerprint`, `server_tools` (`{web_search: 3}`), `server` (`{address, port}`), `parent` (`{trace_id, span_id, sampled}`), `request`
-/// (`{api, path, body}`); for a tool `tool` and `cost`.
+/// `region`, `fingerprint`, `server_tools` (`{web_search: 3}`), `server` (`{address, port}`), `parent` (`{trace_id,
+/// span_id, sampled}`), `request` (`{api, path, body}`); for a tool `tool`, `cost` and `arguments` (any JSON, hashed to
+/// find repeats).
 ///
 /// # Errors
 /// `argument_invalid`, `label_invalid`, `amount_invalid`; what is left is told by `reserve`.
 pub fn call(args: &Value) -> Result<Call> {
-    // A provider's request is not ours to read as arguments.
+    // A provider's request and a tool's arguments are not ours to read.
     let mut rest = args.clone();
-    let request = rest.as_object_mut().and_then(|map| map.remove("request")).filter(|v| !v.is_null());
-    read(&rest, |table| read_call(table, request.as_ref()))
+    let mut foreign = |key| rest.as_object_mut().and_then(|map| map.remove(key)).filter(|v| !v.is_null());
+    let (request, arguments) = (foreign("request"), foreign("arguments"));
+    let call = read(&rest, |table| read_call(table, request.as_ref()))?;
+    match arguments {
+        Some(arguments) => {
+            let tool = rest.get("tool").cloned().unwrap_or_default();
+            let both = requests::fingerprint(&Value::Array(vec![tool, arguments]));
+            Ok(call.fingerprint(both.map_err(|e| e.field("arguments"))?))
+        }
+        None => Ok(call),
+    }
 }
 
 fn read_call(table: &mut Table, request: Option<&Value>) -> Result<Call> {

@@ -47,6 +47,7 @@ pub fn hold(hold: &Hold) -> Value {
         "output_tokens": output_tokens,
         "repeated": hold.is_repeated(),
         "would_deny": hold.would_deny(),
+        "failures": hold.failures().iter().map(failure).collect::<Vec<_>>(),
     })
 }
 

@@ -26,13 +26,15 @@ const DEFAULT_FILE: &str = "spendrail.toml";
 pub struct GuardBuilder {
     pub(super) sources: Sources,
     pub(super) clock: Clock,
+    /// What the builder's process or thread is one of several of.
+    pub(super) several: Option<String>,
 }
 
 impl Default for GuardBuilder {
     fn default() -> Self {
         let environment: Environment = Arc::new(|name| std::env::var(name).ok());
         let sources = Sources { file: None, text: None, values: None, prices: Vec::new(), environment };
-        Self { sources, clock: Clock::System }
+        Self { sources, clock: Clock::System, several: None }
     }
 }
 
@@ -73,17 +75,42 @@ impl GuardBuilder {
         self
     }
 
+    /// Says that this process or thread is one of several that guard the same spending, each with a ledger of its own
+    /// unless that is shared: the guard warns, or is refused if the policy has `require_shared`. `what`: for people,
+    /// for example `"a worker thread"`.
+    pub fn one_of_several(mut self, what: &str) -> Self {
+        self.several = Some(what.to_owned());
+        self
+    }
+
     /// Loads the rules and makes the guard. No thread, no socket and no watcher starts before the first call.
     ///
     /// # Errors
-    /// `config_invalid`, `prices_invalid`, `amount_invalid`, `label_invalid`, `io`: with file, line, key and hint.
+    /// `config_invalid`, `prices_invalid`, `amount_invalid`, `label_invalid`, `io`: with file, line, key and hint;
+    /// `ledger_not_shared`.
     pub fn build(mut self) -> Result<Guard> {
         let sources = &mut self.sources;
         if sources.file.is_none() && sources.text.is_none() && sources.values.is_none() {
             sources.file = Some(default_file(&sources.environment)?);
         }
         crate::runtime::fork::register();
-        Guard::from_state(State::new(self)?)
+        let state = State::new(self)?;
+        if let Some(what) = &state.setup.several
+            && state.rules.load().policy.ledger.require_shared
+        {
+            let message = format!("the memory ledger does not reach beyond {what}");
+            return Err(Error::new(Code::LedgerNotShared, message).hint("use a shared ledger"));
+        }
+        Guard::from_state(state)
+    }
+
+    /// What [`GuardBuilder::one_of_several`] warns of.
+    pub(super) fn warning(&self) -> Option<String> {
+        let what = self.several.as_ref()?;
+        let code = Code::LedgerNotShared;
+        Some(format!(
+            "{code}: this is {what}, and its ledger counts only what is spent here: every limit holds once per process or thread"
+        ))
     }
 
     /// The mode that the environment asks for.

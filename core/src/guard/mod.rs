@@ -350,7 +350,8 @@ impl Guard {
     pub fn warnings(&self) -> Result<Vec<String>> {
         let state = self.state()?;
         let rules = state.rules.load();
-        Ok(rules.policy.warnings.iter().chain(state.recorder.warnings()).cloned().collect())
+        let warnings = rules.policy.warnings.iter().chain(state.recorder.warnings()).cloned();
+        Ok(warnings.chain(state.setup.warning()).collect())
     }
 
     /// Exports what was recorded so far; returns at `timeout` at the latest.

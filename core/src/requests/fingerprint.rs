@@ -9,7 +9,7 @@ use serde_json::Value;
 ///
 /// # Errors
 /// `argument_invalid` if it is nested deeper than 128 levels.
-pub(super) fn fingerprint(value: &Value) -> Result<u64> {
+pub fn fingerprint(value: &Value) -> Result<u64> {
     hash(value, DEPTH_MAX)
 }
 

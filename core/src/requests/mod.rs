@@ -14,6 +14,7 @@ mod tools;
 
 pub use crate::telemetry::{Operation, RequestParams};
 pub use endpoint::{Endpoint, endpoint, model_of_path, path_streams};
+pub use fingerprint::fingerprint;
 pub use size::FRAME_TOKENS;
 
 use crate::catalog::Tier;
@@ -211,6 +212,14 @@ impl Request {
             params: RequestParams::default(),
             fingerprint,
         }
+    }
+
+    /// The reply will be a stream without usage unless it is asked for with `stream_options.include_usage`, and the
+    /// caller did not decide: whoever sends the request should ask, and hide the chunk that answers.
+    #[must_use]
+    pub fn wants_usage_chunk(&self) -> bool {
+        let tells_on_request = matches!(self.api, Api::OpenAiChat | Api::OpenAiCompletions);
+        self.stream && tells_on_request && self.include_usage.is_none()
     }
 
     fn reaches(&mut self, bucket: Bucket) {

@@ -1,0 +1,175 @@
+//! From a call to a hold: by arguments on the fast path, by JSON for everything unusual, by a provider's request.
+
+use crate::failure::{Failure, full, gone, none, parse, text};
+use crate::guard::find;
+use crate::store;
+use crate::text::Text;
+use napi_derive::napi;
+use serde_json::Value;
+use spendrail::engine::Decision;
+use spendrail::guard::{Outcome, Run};
+use spendrail::requests::{self, Api};
+use spendrail::telemetry::ParentSpan;
+use spendrail::values::{Dimension, Scope};
+use spendrail::{Call, Code, Error, Guard, ffi};
+use std::sync::Arc;
+
+/// A call in plain arguments. Token counts below zero are absent. The labels are complete: those around the call are
+/// among them. `parent`: trace id and span id in hex and `1` if it is sampled, joined by `-`. Returns the hold, or 0.
+#[napi(catch_unwind)]
+#[expect(clippy::too_many_arguments, reason = "an object would cost more than the rest of the call")]
+pub fn reserve(
+    guard: f64,
+    run: f64,
+    provider: Option<Text>,
+    model: Text,
+    input_tokens: f64,
+    max_output_tokens: f64,
+    tenant: Option<Text>,
+    user: Option<Text>,
+    feature: Option<Text>,
+    agent: Option<Text>,
+    session: Option<Text>,
+    parent: Option<Text>,
+) -> f64 {
+    let call = || {
+        let provider = provider.as_ref().map_or(Ok(""), |text| text.get("provider"))?;
+        let mut call = Call::new(provider, model.get("model")?);
+        if input_tokens >= 0.0 {
+            call = call.input_tokens(input_tokens as u64);
+        }
+        if max_output_tokens >= 0.0 {
+            call = call.max_output_tokens(max_output_tokens as u64);
+        }
+        if let Some(parent) = &parent {
+            call = call.parent(read_parent(parent.get("parent")?)?);
+        }
+        let mut scope = Scope::default();
+        let labels = [
+            (Dimension::Tenant, "tenant", &tenant),
+            (Dimension::User, "user", &user),
+            (Dimension::Feature, "feature", &feature),
+            (Dimension::Agent, "agent", &agent),
+            (Dimension::Session, "session", &session),
+        ];
+        for (dimension, field, value) in labels {
+            if let Some(value) = value {
+                scope.set(&dimension, Some(value.get(field)?))?;
+            }
+        }
+        Ok((call, scope))
+    };
+    none(hold(guard, run, call)).unwrap_or(0.0)
+}
+
+/// A call as JSON and its labels as JSON, read by the core.
+#[napi(catch_unwind)]
+pub fn reserve_json(guard: f64, run: f64, args: String, labels: String) -> f64 {
+    none(hold(guard, run, || read(&args, &labels))).unwrap_or(0.0)
+}
+
+/// A provider's request: `args` and `labels` as above, the API's name, the path and the body as JSON.
+#[napi(catch_unwind)]
+pub fn reserve_request(
+    guard: f64,
+    run: f64,
+    args: String,
+    labels: String,
+    api: String,
+    path: String,
+    body: String,
+) -> f64 {
+    let call = || {
+        let (call, scope) = read(&args, &labels)?;
+        Ok((call.request(read_request(&api, &path, &body)?), scope))
+    };
+    none(hold(guard, run, call)).unwrap_or(0.0)
+}
+
+/// Would the call be admitted now? The answer as JSON.
+#[napi(catch_unwind)]
+pub fn check(guard: f64, run: f64, args: String, labels: String) -> Option<String> {
+    let ask = || -> Result<Decision, Error> {
+        let place = Place::of(guard, run)?;
+        let call = place.call(read(&args, &labels)?);
+        match place {
+            Place::Run(run) => run.check(&call),
+            Place::Guard(guard) => guard.check(&call),
+        }
+    };
+    none(ask()).map(|decision| text(ffi::decision(&decision)))
+}
+
+fn read(args: &str, labels: &str) -> Result<(Call, Scope), Error> {
+    Ok((ffi::call(&parse(args)?)?, ffi::scope(&parse(labels)?)?))
+}
+
+/// Whether to ask the provider for the usage of this streamed reply: the caller did not decide.
+#[napi(catch_unwind)]
+pub fn request_wants_usage(api: String, path: String, body: String) -> bool {
+    read_request(&api, &path, &body).is_ok_and(|request| request.wants_usage_chunk())
+}
+
+fn read_request(api: &str, path: &str, body: &str) -> Result<requests::Request, Error> {
+    let api = Api::parse(api)
+        .ok_or_else(|| Error::new(Code::ArgumentInvalid, "is not a known API").field("api"))?;
+    let body: Value = serde_json::from_str(body)
+        .map_err(|why| Error::new(Code::ArgumentInvalid, why.to_string()).field("request.body"))?;
+    requests::read_at(api, path, &body).map_err(|error| error.within("request.body"))
+}
+
+fn read_parent(text: &str) -> Result<ParentSpan, Error> {
+    let bad = || Error::new(Code::ArgumentInvalid, "is not a span").field("parent");
+    let mut parts = text.split('-');
+    let (trace, span) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    Ok(ParentSpan {
+        trace_id: u128::from_str_radix(trace, 16).map_err(|_| bad())?,
+        span_id: u64::from_str_radix(span, 16).map_err(|_| bad())?,
+        sampled: parts.next() == Some("1"),
+        is_remote: false,
+    })
+}
+
+/// Where a call is made: in a run, or outside of one (its handle is 0 then).
+enum Place {
+    Run(Run),
+    Guard(Guard),
+}
+
+impl Place {
+    fn of(guard: f64, run: f64) -> Result<Self, Error> {
+        if run > 0.0 {
+            let found = store::with(|store| store.runs.get(run).cloned());
+            return found.map(Self::Run).ok_or_else(|| gone("run"));
+        }
+        find(guard).map(Self::Guard)
+    }
+
+    /// The labels are complete; only the run itself is known here.
+    fn call(&self, (call, mut scope): (Call, Scope)) -> Call {
+        if let Self::Run(run) = self {
+            scope.run.clone_from(&run.scope().run);
+        }
+        call.whole_scope(Arc::new(scope))
+    }
+}
+
+fn hold(guard: f64, run: f64, call: impl FnOnce() -> Result<(Call, Scope), Error>) -> Result<f64, Failure> {
+    let place = Place::of(guard, run)?;
+    let call = place.call(call()?);
+    keep(match place {
+        Place::Run(run) => run.try_reserve(&call)?,
+        Place::Guard(guard) => guard.try_reserve(&call)?,
+    })
+}
+
+fn keep(outcome: Outcome) -> Result<f64, Failure> {
+    match outcome {
+        Outcome::Held(hold) => {
+            store::with(|store| store.holds.insert(hold)).map_err(|_| Failure::Failed(full("holds")))
+        }
+        Outcome::Denied(denial) => Err(Failure::Denied(denial)),
+        // Only a shared ledger answers later; there is none yet.
+        Outcome::Pending(ticket) => keep(ticket.wait()),
+    }
+}

@@ -1,0 +1,543 @@
+/** The guard: what an application holds in its hands. */
+import { ManualClock } from "./clock";
+import { failed, fault } from "./errors";
+import { type Events, event } from "./events";
+import { during, Hold, type Settlement, settlement } from "./hold";
+import { encode, join } from "./json";
+import { NONE, native } from "./native";
+import { hostSpan } from "./otel";
+import {
+  type Balance,
+  balance,
+  type Cost,
+  cost,
+  type Decision,
+  decision,
+  type FlushReport,
+  type Page,
+  page,
+  Receipt,
+  type ReloadReport,
+  record,
+  type Stop,
+} from "./receipt";
+import { Run, type RunOptions } from "./run";
+import { bound, current, type Labels, merge, within } from "./scope";
+import { several } from "./several";
+import { type Buckets, toCore, type Usage } from "./usage";
+import { wrap } from "./wrap/index";
+
+/** A configuration in code: the keys of `spendrail.toml` in camelCase. They win over the file. */
+export interface GuardOptions {
+  /** The configuration file; followed. */
+  file?: string;
+  /** A configuration as text; `name` stands for it in errors. */
+  text?: string;
+  name?: string;
+  /** A table as in the file, or price files as text over what the configuration names. */
+  prices?: object | readonly { readonly name: string; readonly text: string }[];
+  budgets?: readonly object[];
+  runLimits?: readonly object[];
+  stops?: readonly object[];
+  scope?: object;
+  telemetry?: object;
+  ledger?: object;
+  estimate?: object;
+  endpoints?: object;
+  mode?: "enforce" | "observe" | "off";
+  policyVersion?: number;
+  /** A clock that a test moves. */
+  clock?: ManualClock;
+}
+
+/** A model call. */
+export interface Call extends Labels {
+  provider?: string | undefined;
+  model: string;
+  /** All input tokens, cached ones included. */
+  inputTokens?: number | undefined;
+  /** The most output tokens of one choice. */
+  maxOutputTokens?: number | undefined;
+  choices?: number | undefined;
+  /** The same call again with it is the same hold, not a second one. */
+  id?: string | undefined;
+  tier?: string | undefined;
+  speed?: string | undefined;
+  geo?: string | undefined;
+  region?: string | undefined;
+  /** What two identical requests have in common, to find a run that goes in circles. */
+  fingerprint?: string | undefined;
+}
+
+/** A call of a client-side tool. */
+export interface ToolCall extends Labels {
+  tool: string;
+  /** What one call of it costs, for example `"0.01 USD"`; free if absent. */
+  cost?: string | undefined;
+  /** Compared to find a run that goes in circles, never kept. */
+  arguments?: unknown;
+  id?: string | undefined;
+}
+
+/** @internal What a wrapped client knows of a call besides the request. */
+export interface RequestedCall {
+  readonly provider: string;
+  readonly server: object | undefined;
+  readonly labels: Labels;
+}
+
+/** Spend that already happened. One of `usage`, `reply` and `cost`. */
+export interface SpendRecord extends Labels {
+  id: string;
+  provider?: string | undefined;
+  model?: string | undefined;
+  usage?: Usage | Buckets | undefined;
+  reply?: unknown;
+  /** For example `"31.20 USD"`. */
+  cost?: string | undefined;
+  at?: string | Date | undefined;
+}
+
+/** What selects a price. */
+export interface CostOptions {
+  provider?: string | undefined;
+  at?: string | Date | undefined;
+  tier?: string | undefined;
+  speed?: string | undefined;
+  geo?: string | undefined;
+}
+
+/** Which accounts. */
+export interface BalanceQuery extends Labels {
+  budget?: string | undefined;
+  /** Most accounts of a page. */
+  limit?: number | undefined;
+  /** The `next` of the page before. */
+  after?: string | null | undefined;
+}
+
+/** The limit of one account; null clears what was set. */
+export interface LimitOptions extends Labels {
+  limit: string | null;
+  timezone?: string | undefined;
+}
+
+/** How a client is wrapped. */
+export interface WrapOptions extends Labels {
+  /** Whose prices apply, where the client's class does not tell: an OpenAI-compatible server. */
+  provider?: string | undefined;
+}
+
+const lost = new FinalizationRegistry<number>((handle) => native.guardDrop(handle));
+/** How long the end of the process may take for what telemetry is still waiting, in milliseconds. */
+const PARTING_MS = 500;
+let parting = false;
+
+/**
+ * Guards the spending of one application.
+ *
+ * ```ts
+ * const guard = new Guard("spendrail.toml");
+ * const client = guard.wrap(new Anthropic(), { tenant: "acme" });
+ * ```
+ */
+export class Guard {
+  readonly #handle: number;
+  readonly #clock: ManualClock | undefined;
+  readonly #listeners = new Map<string, Set<(told: never) => void>>();
+
+  /**
+   * Loads the rules. No thread, socket or watcher starts before the first call. Without arguments the file that
+   * `SPENDRAIL_CONFIG` names is read, else `spendrail.toml` in the working directory.
+   * @throws ConfigError with file, line, key and hint; InvalidInput.
+   */
+  constructor(config?: string | GuardOptions) {
+    const { file, text, name, clock, prices, ...values } =
+      typeof config === "string" ? ({ file: config } as GuardOptions) : { ...config };
+    const texts = Array.isArray(prices);
+    const inCode = texts || prices === undefined ? values : { ...values, prices };
+    const args = {
+      file,
+      text,
+      name,
+      prices: texts ? prices : undefined,
+      config: Object.keys(inCode).length > 0 ? inCode : undefined,
+    };
+    this.#clock = clock;
+    this.#handle = native.guardNew(encode(args), ManualClock.handle(clock), several());
+    if (this.#handle === NONE) throw failed();
+    lost.register(this, this.#handle);
+    if (!parting) {
+      parting = true;
+      process.once("exit", () => native.closeAll(PARTING_MS));
+    }
+    for (const warning of this.warnings()) process.emitWarning(warning, "SpendrailWarning");
+  }
+
+  /**
+   * A copy of a client of `openai` or `@anthropic-ai/sdk`, of the same class, whose calls are reserved before they are
+   * sent and settled when they are answered. The client itself is left alone. A denied call throws `Denied` before
+   * anything is sent.
+   */
+  wrap<C extends object>(client: C, options: WrapOptions = {}): C {
+    return wrap(this, client, options);
+  }
+
+  /**
+   * Runs `body` as an agent run: what it calls counts on the run, which ends with it. Inside of another run it is a
+   * child of that one.
+   */
+  async run<T>(options: RunOptions, body: (run: Run) => T | Promise<T>): Promise<T> {
+    const run = await this.startRun(options);
+    let answer: T;
+    try {
+      answer = await run.with(body);
+    } catch (error) {
+      await run.end(error);
+      throw error;
+    }
+    await run.end();
+    return answer;
+  }
+
+  /** Starts a run that is not bound to a block: see `run.with`, `run.bind` and `run.end`. `parent: null`: no child. */
+  async startRun(options: RunOptions & { parent?: Run | null } = {}): Promise<Run> {
+    const { parent, ...own } = options;
+    const block = current(this);
+    const above = parent === undefined ? block?.run : (parent ?? undefined);
+    return Run.start(
+      this,
+      this.#handle,
+      above,
+      block === undefined ? own : { ...own, ...merge(block.labels, labelsOf(own)) },
+    );
+  }
+
+  /** Runs `body` with these labels: what is named replaces, tags merge, `null` clears. */
+  scope<T>(labels: Labels, body: () => T): T {
+    return within(this, labels, body);
+  }
+
+  /** `body`, always with the scope and run of here and now, wherever it is called from. */
+  bind<A extends unknown[], R>(body: (...args: A) => R): (...args: A) => R {
+    return bound(body);
+  }
+
+  /**
+   * Reserves the worst case of a call on every account that applies, or on none. With `body` the hold is open inside
+   * of it; what `body` leaves open is abandoned.
+   * @throws Denied
+   */
+  reserve(call: Call | ToolCall): Promise<Hold>;
+  reserve<T>(call: Call | ToolCall, body: (hold: Hold) => T | Promise<T>): Promise<T>;
+  async reserve<T>(call: Call | ToolCall, body?: (hold: Hold) => T | Promise<T>): Promise<Hold | T> {
+    const hold = this.#reserve(call as Call);
+    return body === undefined ? hold : during(hold, body);
+  }
+
+  /** Settles a detached hold by its token. */
+  async settle(token: string, settled?: Settlement): Promise<Receipt> {
+    return new Receipt(this.#ask("settle", { token }, settlement(settled)) as object);
+  }
+
+  /** Releases a detached hold by its token, because nothing was billed. */
+  async release(token: string): Promise<void> {
+    this.#ask("release", { token });
+  }
+
+  /** Would the call be admitted now? Nothing is held. */
+  async check(call: Call | ToolCall): Promise<Decision> {
+    const { run, labels } = this.#around(call);
+    return decision(JSON.parse(answered(native.check(this.#handle, inside(run), told(call), labels))));
+  }
+
+  /** Records spend that already happened. Never denied. */
+  async record(spend: SpendRecord): Promise<Receipt> {
+    const [args, foreign] = this.#spend(spend);
+    return new Receipt(this.#ask("record", args, foreign) as object);
+  }
+
+  /** The same for many. */
+  async recordMany(spends: readonly SpendRecord[]): Promise<Receipt[]> {
+    const records = spends.map((spend) => {
+      const [args, foreign] = this.#spend(spend);
+      return JSON.parse(join(encode(args), foreign)) as unknown;
+    });
+    const told = await this.#askLater("record_many", JSON.stringify({ records }));
+    return (told as object[]).map((receipt) => new Receipt(receipt));
+  }
+
+  /** The exact cost of a usage, line by line, under the prices in force. */
+  async cost(model: string, usage: Usage | Buckets, options: CostOptions = {}): Promise<Cost> {
+    const at = this.#clock !== undefined && options.at === undefined ? this.#clock.now() : options.at;
+    return cost(this.#ask("cost", { ...options, at, model, usage: toCore(usage) }));
+  }
+
+  /** The balances of accounts in their current windows. */
+  async balances(query: BalanceQuery = {}): Promise<Page<Balance>> {
+    return page(this.#ask("balances", query));
+  }
+
+  /** Adds to an account, in this window only. `repeated`: this id was known and nothing changed. */
+  async topUp(
+    budget: string,
+    amount: string,
+    options: Labels & { id?: string } = {},
+  ): Promise<{ balance: Balance; repeated: boolean }> {
+    const told = this.#ask("top_up", { ...options, budget, amount }) as {
+      balance: unknown;
+      repeated: boolean;
+    };
+    return { balance: balance(told.balance), repeated: told.repeated };
+  }
+
+  /** Sets the limit of one account until it is cleared (`null`); wins over the file. */
+  async setLimit(budget: string, limit: string | null, labels: Labels = {}): Promise<void> {
+    this.#ask("set_limit", { ...labels, budget, amount: limit });
+  }
+
+  /** Sets the limits of many accounts, all or none. `replace`: clears what was set before for this budget. */
+  async setLimits(
+    budget: string,
+    limits: readonly LimitOptions[],
+    options: { replace?: boolean } = {},
+  ): Promise<number> {
+    const own = limits.map(({ limit, ...rest }) => ({ ...rest, amount: limit }));
+    return (await this.#askLater(
+      "set_limits",
+      encode({ budget, limits: own, replace: options.replace }),
+    )) as number;
+  }
+
+  /** Stops everything with these labels. Returns the id for `resume`. */
+  async stop(options: Labels & { reason?: string }): Promise<string> {
+    return this.#ask("stop", options) as string;
+  }
+
+  /** Lifts a stop. */
+  async resume(stopId: string): Promise<void> {
+    this.#ask("resume", { stop_id: stopId });
+  }
+
+  /** The stops in force, those of the file first. */
+  async stops(): Promise<Stop[]> {
+    return (this.#ask("stops", {}) as unknown[]).map((stop) => record<Stop>(stop));
+  }
+
+  /** Reads configuration and prices again, now. On an error the last good rules stay. */
+  async reload(): Promise<ReloadReport> {
+    return record<ReloadReport>(await this.#askLater("reload", "{}"));
+  }
+
+  /** Listens. The listener is called on the main loop and does not keep the process alive. Returns how to stop. */
+  on<K extends keyof Events>(kind: K, listener: (told: Events[K]) => void): () => void {
+    let listeners = this.#listeners.get(kind);
+    if (listeners === undefined) {
+      const heard = new Set<(told: never) => void>();
+      if (!native.subscribe(this.#handle, kind, (text) => tell(heard, text))) throw failed();
+      this.#listeners.set(kind, heard);
+      listeners = heard;
+    }
+    const heard = listeners.add(listener as (told: never) => void);
+    return () => void heard.delete(listener as (told: never) => void);
+  }
+
+  /** Expires what is due; the background thread does this by itself, except under a manual clock. */
+  async expireDue(): Promise<number> {
+    return this.#ask("expire_due", {}) as number;
+  }
+
+  /** The version of the prices in force. */
+  async priceVersion(): Promise<string> {
+    return this.#ask("price_version", {}) as string;
+  }
+
+  /** What a person should know about the configuration in force, although it is no error. */
+  warnings(): string[] {
+    return this.#ask("warnings", {}) as string[];
+  }
+
+  /** Exports what was recorded so far; answers after `timeout` seconds at the latest. */
+  async flush(options: { timeout?: number } = {}): Promise<FlushReport> {
+    return record<FlushReport>(await this.#askLater("flush", timeout(options)));
+  }
+
+  /** The same, then ends the background thread. Later calls fail with `closed`; open holds can still be settled. */
+  async close(options: { timeout?: number } = {}): Promise<FlushReport> {
+    return record<FlushReport>(await this.#askLater("close", timeout(options)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** @internal A provider's request, as a wrapped client is about to send it. */
+  reserveRequest(call: RequestedCall, api: string, path: string, body: string): Hold {
+    const { run, labels } = this.#around(call.labels);
+    const args = encode({ provider: call.provider, server: call.server, parent: hostParent() });
+    return this.#held(native.reserveRequest(this.#handle, inside(run), args, labels, api, path, body), run);
+  }
+
+  /** @internal What an endpoint is: `free`, `allowed`, or `guarded` with an API. Denied otherwise. */
+  endpoint(provider: string, method: string, path: string): { endpoint: string; api?: string } {
+    return this.#ask("endpoint", { provider, method, path }) as { endpoint: string; api?: string };
+  }
+
+  /** The usual call goes past JSON: a few plain arguments, checked by the core. */
+  #reserve(call: Call): Hold {
+    const block = current(this);
+    const around = block?.labels;
+    let { tenant, user, feature, agent, session } = around ?? NOTHING;
+    let input = -1;
+    let output = -1;
+    let plain = around?.tags === undefined && typeof call?.model === "string";
+    for (const key in call) {
+      const value = (call as unknown as Record<string, unknown>)[key];
+      if (value === undefined) continue;
+      const text = typeof value === "string";
+      switch (key) {
+        case "model":
+          break;
+        case "provider":
+          plain &&= text;
+          break;
+        case "inputTokens":
+          plain &&= Number.isSafeInteger(value) && (value as number) >= 0;
+          input = value as number;
+          break;
+        case "maxOutputTokens":
+          plain &&= Number.isSafeInteger(value) && (value as number) >= 0;
+          output = value as number;
+          break;
+        case "tenant":
+          plain &&= text;
+          tenant = value as string;
+          break;
+        case "user":
+          plain &&= text;
+          user = value as string;
+          break;
+        case "feature":
+          plain &&= text;
+          feature = value as string;
+          break;
+        case "agent":
+          plain &&= text;
+          agent = value as string;
+          break;
+        case "session":
+          plain &&= text;
+          session = value as string;
+          break;
+        default:
+          plain = false;
+      }
+    }
+    const run = block?.run;
+    if (!plain) {
+      const { labels } = this.#around(call);
+      return this.#held(native.reserveJson(this.#handle, inside(run), told(call), labels), run);
+    }
+    const handle = native.reserve(
+      this.#handle,
+      inside(run),
+      call.provider,
+      call.model,
+      input,
+      output,
+      tenant as string | undefined,
+      user as string | undefined,
+      feature as string | undefined,
+      agent as string | undefined,
+      session as string | undefined,
+      hostSpan(),
+    );
+    return this.#held(handle, run);
+  }
+
+  #held(handle: number, run: Run | undefined): Hold {
+    if (handle === NONE) throw failed();
+    return new Hold(handle, run ?? this);
+  }
+
+  /** The run around a call, and all its labels as JSON. */
+  #around(own: object): { run: Run | undefined; labels: string } {
+    const block = current(this);
+    return { run: block?.run, labels: encode(merge(block?.labels ?? NOTHING, labelsOf(own))) };
+  }
+
+  #spend(spend: SpendRecord): [object, object] {
+    const { usage, reply, ...rest } = spend;
+    const args = { ...rest, ...merge(current(this)?.labels ?? NOTHING, labelsOf(rest)) };
+    if (usage !== undefined) return [{ ...args, usage: toCore(usage) }, {}];
+    return [args, reply === undefined ? {} : { reply }];
+  }
+
+  /** A method that answers at once. `foreign`: what is passed as it is. */
+  #ask(method: string, args: object, foreign: object = {}): unknown {
+    return JSON.parse(answered(native.invoke(this.#handle, method, join(encode(args), foreign))));
+  }
+
+  /** A method that takes its time. */
+  async #askLater(method: string, args: string): Promise<unknown> {
+    const answer = JSON.parse(await native.invokeLater(this.#handle, method, args)) as {
+      ok: unknown;
+      error?: never;
+    };
+    if (answer.error !== undefined) throw fault(answer.error);
+    return answer.ok;
+  }
+}
+
+const NOTHING: Labels = {};
+const LABELS = ["tenant", "user", "feature", "agent", "session", "tags"] as const;
+
+function labelsOf(from: object): Labels {
+  const found: Record<string, unknown> = {};
+  for (const key of LABELS) if (key in from) found[key] = (from as Record<string, unknown>)[key];
+  return found;
+}
+
+/** A call as JSON, without its labels. */
+function told(call: Call | ToolCall): string {
+  const own: Record<string, unknown> = { parent: hostParent() };
+  for (const [key, value] of Object.entries(call)) {
+    if (value !== null && key !== "arguments" && !LABELS.includes(key as never)) own[key] = value;
+  }
+  const foreign = "arguments" in call && call.arguments !== undefined ? { arguments: call.arguments } : {};
+  return join(encode(own), foreign);
+}
+
+/** The host's span, as arguments. */
+function hostParent(): object | undefined {
+  const [traceId, spanId, sampled] = hostSpan()?.split("-") ?? [];
+  return traceId === undefined ? undefined : { traceId, spanId, sampled: sampled === "1" };
+}
+
+function inside(run: Run | undefined): number {
+  return run === undefined ? NONE : Run.handle(run);
+}
+
+function answered(answer: string | null): string {
+  if (answer === null) throw failed();
+  return answer;
+}
+
+function timeout(options: { timeout?: number }): string {
+  const { timeout = 2 } = options;
+  return encode({ timeout_ms: typeof timeout === "number" ? Math.round(timeout * 1000) : timeout });
+}
+
+function tell(listeners: Set<(told: never) => void>, text: string): void {
+  const told = event(text);
+  for (const listener of listeners) {
+    try {
+      listener(told as never);
+    } catch (error) {
+      // The next listener is told all the same; the error comes up where uncaught ones do.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Spendrail: a guard rail for LLM spending.
+ *
+ * Before a model call leaves the process its worst case is held on every budget that applies; after the call it is
+ * settled for what was really used; a call that does not fit, or a run that goes in circles, is refused before it
+ * costs anything. Start at {@link Guard}.
+ */
+export {
+  BudgetExceeded,
+  type Code,
+  ConfigError,
+  type DenialData,
+  Denied,
+  type Failure,
+  IdReused,
+  InvalidInput,
+  isDenied,
+  LedgerUnavailable,
+  LoopDetected,
+  type Problem,
+  RateExceeded,
+  RunLimitExceeded,
+  SpendrailError,
+  Stopped,
+  UnknownModel,
+} from "./errors";
+export type { Events } from "./events";
+export {
+  type BalanceQuery,
+  type Call,
+  type CostOptions,
+  Guard,
+  type GuardOptions,
+  type LimitOptions,
+  type SpendRecord,
+  type ToolCall,
+  type WrapOptions,
+} from "./guard";
+export { Hold, type Settlement } from "./hold";
+export {
+  type Balance,
+  type Cost,
+  type Decision,
+  type FlushReport,
+  type Line,
+  type Page,
+  Receipt,
+  type ReloadReport,
+  type Remaining,
+  type Stop,
+} from "./receipt";
+export { Run, type RunOptions, type ToolOptions } from "./run";
+export type { Labels } from "./scope";
+export { type Buckets, type InclusiveTotals, Usage } from "./usage";
+export { receiptOf } from "./wrap/receipts";

@@ -1,0 +1,2 @@
+/** What tests of applications need. */
+export { ManualClock } from "./clock";

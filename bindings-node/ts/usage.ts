@@ -1,0 +1,106 @@
+/** What a call used, counted by the application. */
+import { failed } from "./errors";
+import { camel } from "./names";
+import { native } from "./native";
+
+const QUANTITY_MAX = 2 ** 40;
+const keys = (JSON.parse(native.tables()) as { buckets: string[] }).buckets;
+const numbers = new Map<string, number>();
+for (const [at, key] of keys.entries()) {
+  numbers.set(key, at);
+  numbers.set(camel(key), at);
+}
+
+/** Quantities by bucket. The buckets are disjoint: a cached token is in `cacheRead` and not in `input`. */
+export interface Buckets {
+  input?: number;
+  cacheRead?: number;
+  cacheWrite?: number;
+  cacheWrite5m?: number;
+  cacheWrite1h?: number;
+  output?: number;
+  outputReasoning?: number;
+  webSearch?: number;
+  [bucket: string]: number | undefined;
+}
+
+/** Totals that include their parts, as OpenAI reports them. */
+export interface InclusiveTotals {
+  input?: number;
+  cacheRead?: number;
+  cacheWrite?: number;
+  output?: number;
+  reasoning?: number;
+}
+
+/** What a call used. Each bucket is a property: `usage.input`, `usage.cacheRead`. */
+export class Usage {
+  readonly [bucket: string]: number | undefined;
+
+  /**
+   * @throws InvalidInput `usage_invalid` for an unknown bucket, or a quantity that is no count of at most 2^40.
+   */
+  constructor(buckets: Buckets) {
+    for (const key in buckets) {
+      const quantity = buckets[key];
+      if (quantity === undefined) continue;
+      if (!numbers.has(key) || !Number.isInteger(quantity) || quantity < 0 || quantity > QUANTITY_MAX) {
+        refuse(buckets);
+      }
+      (this as Record<string, number | undefined>)[key] = quantity;
+    }
+  }
+
+  /** From totals that include their parts. */
+  static inclusive(totals: InclusiveTotals): Usage {
+    const { input = 0, cacheRead = 0, cacheWrite = 0, output = 0, reasoning = 0 } = totals;
+    const told = native.usage(
+      JSON.stringify(
+        { inclusive: { input, cache_read: cacheRead, cache_write: cacheWrite, output, reasoning } },
+        loud,
+      ),
+    );
+    if (told === null) throw failed();
+    return fromCore(JSON.parse(told));
+  }
+}
+
+/** Usage as the core wrote it. */
+export function fromCore(buckets: Record<string, number>): Usage {
+  return new Usage(Object.fromEntries(Object.entries(buckets).map(([key, n]) => [camel(key), n])));
+}
+
+/** The buckets under the core's names. */
+export function toCore(usage: Usage | Buckets): Record<string, unknown> {
+  const own: Record<string, unknown> = {};
+  for (const [key, quantity] of Object.entries(usage)) {
+    const number = numbers.get(key);
+    own[number === undefined ? key : (keys[number] as string)] = quantity;
+  }
+  return own;
+}
+
+/** Bucket and quantity by turns, for the fast path; undefined if there are more than four. */
+export function flat(usage: Usage): number[] | undefined {
+  const pairs = [-1, 0, -1, 0, -1, 0, -1, 0];
+  let at = 0;
+  for (const key in usage) {
+    if (at === 8) return undefined;
+    pairs[at] = numbers.get(key) as number;
+    pairs[at + 1] = usage[key] as number;
+    at += 2;
+  }
+  return pairs;
+}
+
+/** The core says what is wrong. */
+function refuse(buckets: Buckets): never {
+  native.usage(JSON.stringify({ usage: toCore(buckets) }, loud));
+  throw failed();
+}
+
+/** JSON knows neither NaN nor Infinity nor bigints: shown as text, which no count is. */
+function loud(_: string, value: unknown): unknown {
+  const odd = typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value));
+  return odd ? String(value) : value;
+}
