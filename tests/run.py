@@ -96,11 +96,11 @@ PLANS: Final = {
 
 # How the runners close: cargo test, pytest, node's test runner.
 COUNTS: Final = [
-    (re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed", re.M), 1, 2),
-    (re.compile(r"(?:^|, |\s)(\d+) passed(?=.* in [\d.]+s)", re.M), 1, 0),
-    (re.compile(r"(?:^|, |\s)(\d+) (?:failed|errors?)(?=.* in [\d.]+s)", re.M), 0, 1),
-    (re.compile(r"^(?:#|ℹ) pass (\d+)$", re.M), 1, 0),
-    (re.compile(r"^(?:#|ℹ) (?:fail|cancelled) (\d+)$", re.M), 0, 1),
+    (re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed", re.MULTILINE), 1, 2),
+    (re.compile(r"(?:^|, |\s)(\d+) passed(?=.* in [\d.]+s)", re.MULTILINE), 1, 0),
+    (re.compile(r"(?:^|, |\s)(\d+) (?:failed|errors?)(?=.* in [\d.]+s)", re.MULTILINE), 0, 1),
+    (re.compile(r"^(?:#|ℹ) pass (\d+)$", re.MULTILINE), 1, 0),
+    (re.compile(r"^(?:#|ℹ) (?:fail|cancelled) (\d+)$", re.MULTILINE), 0, 1),
 ]
 
 

@@ -64,7 +64,7 @@ def test_configuration(text: str, tmp_path: Path) -> None:
     (tmp_path / "prices").mkdir()
     (tmp_path / "spendrail.toml").write_text(text)
     guard = spendrail.Guard(str(tmp_path / "spendrail.toml"))
-    assert guard.warnings() == []
+    assert guard.warnings == []
     guard.close()
 
 
