@@ -17,7 +17,7 @@ use spendrail::catalog::{PriceContext, Tier};
 use spendrail::clock::Clock;
 use spendrail::ffi;
 use spendrail::guard;
-use spendrail::guard::{Outcome, Settlement};
+use spendrail::guard::{Outcome, Passage, Settlement};
 use spendrail::values::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -97,6 +97,24 @@ impl Guard {
             None => self.guard.check(&call),
         };
         json::to_py(py, &ffi::decision(&decision.map_err(|error| errors::fault(py, &error))?))
+    }
+
+    /// What a request to `path` is: the name of its API if it must be reserved, else `None`. Denied if it may cost
+    /// money and is not understood.
+    #[pyo3(signature = (method, path, **call))]
+    fn passage(
+        &self,
+        py: Python<'_>,
+        method: &str,
+        path: &str,
+        call: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Option<&'static str>> {
+        let Surrounded { call, .. } = call::read(self, call, py)?;
+        match self.guard.passage(&call, method, path) {
+            Ok(Passage::Guarded(api)) => Ok(Some(api.as_str())),
+            Ok(Passage::Free | Passage::Unguarded) => Ok(None),
+            Err(error) => Err(errors::reserve(py, error)),
+        }
     }
 
     /// Settles a detached hold.

@@ -317,6 +317,7 @@ class Guard:
         """Reserves the worst case of a call on every account that applies, or on none. Labels that are not given are
         those of the block around. The same `id` again is the same hold. Errors: `Denied`; `InvalidInput`."""
     def check_call(self, **call: Any) -> dict[str, Any]: ...
+    def passage(self, method: str, path: str, **call: Any) -> str | None: ...
     def settle(
         self,
         token: str,

@@ -280,7 +280,8 @@ fn repeats(call: &Call, run: &RunState, plan: &mut Plan<'_>, observe: bool) -> O
     (observe && repeats.admit(fingerprint, u32::MAX)).then_some(fingerprint)
 }
 
-fn deny(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanIds, denial: Denial) -> Outcome {
+/// Reports a denial: to telemetry and to whoever listens.
+pub(super) fn deny(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanIds, denial: Denial) -> Outcome {
     report::denied(state, call, scope, span, &denial);
     let wants = |kind| state.events.wants(kind);
     if wants(EventKind::Denied) || wants(EventKind::Loop) {

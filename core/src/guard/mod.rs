@@ -3,6 +3,7 @@
 mod accounts;
 mod admit;
 mod builder;
+mod endpoint;
 mod events;
 mod hold;
 mod receipt;
@@ -18,6 +19,7 @@ mod token;
 pub use accounts::{BalanceQuery, Limit, PAGE_MAX, Page};
 pub use admit::{Outcome, Ticket};
 pub use builder::{CONFIG_VARIABLE, GuardBuilder, MODE_VARIABLE};
+pub use endpoint::Passage;
 pub use events::{Event, EventKind, Subscription};
 pub use hold::Hold;
 pub use receipt::Receipt;

@@ -1,0 +1,136 @@
+"""One guarded request, from its reserve to its receipt. Every way out settles it, by what is known then."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._native import Hold, Receipt
+
+_log = logging.getLogger("spendrail")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"}
+
+
+class Call:
+    """A request in flight. What ends it first counts; later endings change nothing."""
+
+    __slots__ = (
+        "__weakref__",
+        "answered",
+        "api",
+        "attempts",
+        "hides_usage",
+        "hold",
+        "open",
+        "receipt",
+        "streams",
+        "tapped",
+    )
+
+    def __init__(self, api: str, hold: Hold, *, hides_usage: bool) -> None:
+        """A reserved request of this API."""
+        self.api = api
+        self.hold = hold
+        self.hides_usage = hides_usage
+        self.receipt: Receipt | None = None
+        self.open = True
+        self.tapped = False
+        """The reply is being read by the caller: how that ends is how the call ends."""
+        self.streams = False
+        """It is read event by event."""
+        self.attempts = 0
+        """How often the request was sent."""
+        self.answered = 0
+        """How many of those attempts were refused by the provider in so many words."""
+
+    def settle(self, body: bytes) -> None:
+        """The whole reply is here."""
+        self._end(lambda: self.hold.settle(body))
+
+    def finish(self) -> None:
+        """The stream came to its end."""
+        self._end(self.hold.finish)
+
+    def close(self) -> None:
+        """We closed the stream."""
+        self._end(self.hold.close)
+
+    def cut(self, error_type: str) -> None:
+        """The reply is lost, or part of it."""
+        self._end(lambda: self.hold.cut(error_type))
+
+    def release(self, error_type: str | None) -> None:
+        """Nothing was billed."""
+
+        def release() -> None:
+            self.hold.release(error_type)
+
+        self._end(release)
+
+    def chunk(self, data: str) -> bool:
+        """One event of a stream; `True`: hide it."""
+        if not self.open:
+            return False
+        try:
+            return self.hold.chunk(data) and self.hides_usage
+        except Exception as problem:
+            _log.warning("an event of a stream could not be read: %s", problem)
+            return False
+
+    def failed(self, error: BaseException) -> None:
+        """The request ended with an exception."""
+        if not self.open or self.tapped:
+            return
+        name = error_type(error)
+        status = getattr(error, "status_code", None)
+        refused = isinstance(status, int) and status >= 400
+        never_sent = self.attempts == 0 or _was_never_sent(error)
+        unanswered = self.attempts - self.answered - 1
+        if (refused or never_sent) and unanswered <= 0:
+            self.release(name)
+        else:
+            # Silence is not "not spent": the provider may have read the prompt and answered it.
+            self.cut(name)
+
+    def _end(self, ending: Callable[[], Receipt | None]) -> None:
+        if not self.open:
+            return
+        self.open = False
+        try:
+            self.receipt = ending()
+        except Exception as problem:
+            # The caller has its reply and must not lose it. A reply that cannot be read costs what was reserved.
+            _log.warning("a reply could not be settled: %s", problem)
+            try:
+                self.hold.stream(None)
+                self.receipt = self.hold.finish()
+            except Exception as again:
+                _log.warning("the hold stays open until it expires: %s", again)
+
+
+def error_type(error: BaseException) -> str:
+    """The low-cardinality name of a failure: the provider's own code, else the status, else the exception's name."""
+    for name in ("code", "type"):
+        code = getattr(error, name, None)
+        if isinstance(code, str) and _NAME.fullmatch(code):
+            return code
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int):
+        return str(status)
+    name = type(error).__name__
+    return "timeout" if "Timeout" in name else name
+
+
+def _was_never_sent(error: BaseException) -> bool:
+    """No connection came about."""
+    at: BaseException | None = error
+    while at is not None:
+        if type(at).__name__ in _NEVER_SENT:
+            return True
+        at = at.__cause__
+    return False

@@ -1,0 +1,218 @@
+"""What makes a client a guarded one: a few attributes of the copy that stand before its class's methods.
+
+`request` is overridden above the SDK's retry loop, so that a call is one call however often it is sent, and a denial is
+not taken for a lost connection. `_process_response` is where the HTTP response of the last attempt comes by.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from contextvars import ContextVar
+
+from ..otel import Current
+from ..receipts import call_of, remember
+from .call import Call
+from .tap import watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..guard import Guard
+
+MARK = "_spendrail"
+"""The attribute of a guarded client that holds its `Guarded`."""
+
+_sending: ContextVar[Call | None] = ContextVar("spendrail.sending", default=None)
+
+
+class Guarded:
+    """Whose calls a client makes, and under whose guard."""
+
+    def __init__(self, guard: Guard, provider: str, labels: dict[str, Any]) -> None:
+        """Of `guard.wrap(…)`."""
+        self.guard = guard
+        self.provider = provider
+        self.labels = labels
+
+    def open(self, client: Any, options: Any, streams: bool) -> tuple[Call | None, Any]:
+        """Reserves the request that `options` stand for, or finds that there is nothing to reserve. The options that
+        come back are the ones to send. Errors: `Denied`."""
+        path, body = str(options.url), _body(options)
+        about: dict[str, Any] = {"provider": self.provider, "server": _server(client), **self.labels}
+        model = body.get("model")
+        named = model if isinstance(model, str) and model else "-"
+        api = self.guard.passage(options.method, path, model=named, **about)
+        if api is None:
+            return None, options
+        asks = _asks_for_usage(api, body, streams)
+        if asks:
+            body = {**body, "stream_options": {**(body.get("stream_options") or {}), "include_usage": True}}
+            options = options.model_copy() if hasattr(options, "model_copy") else options.copy()
+            options.json_data = {**(options.json_data or {}), "stream_options": body["stream_options"]}
+        text = json.dumps(body, default=_encode)
+        hold = self.guard.reserve(request={"api": api, "path": path, "body": text}, **about)
+        return Call(api, hold, hides_usage=asks), options
+
+
+def install(client: Any, guarded: Guarded) -> None:
+    """Makes this copy of a client a guarded one."""
+    kind = type(client)
+    own: dict[str, Any] = {MARK: guarded}
+    make = _async_methods if inspect.iscoroutinefunction(kind.request) else _sync_methods
+    own.update(make(client, kind, guarded))
+
+    def parse(*, data: Any, cast_to: Any, response: Any) -> Any:
+        made = kind._process_response_data(client, data=data, cast_to=cast_to, response=response)
+        call = call_of(response)
+        if isinstance(call, Call) and not call.streams:
+            remember(made, call)
+        return made
+
+    def should_retry(response: Any) -> bool:
+        if (call := _sending.get()) is not None:
+            call.answered += 1
+        return bool(kind._should_retry(client, response))
+
+    def copy(*args: Any, **kwargs: Any) -> Any:
+        made = kind.copy(client, *args, **kwargs)
+        install(made, guarded)
+        return made
+
+    own.update(_process_response_data=parse, _should_retry=should_retry, copy=copy, with_options=copy)
+    for name in ("_websocket_query_params", "_websocket_query_params_fallback", "_configure_realtime"):
+        if hasattr(kind, name):
+            own[name] = functools.partial(_open_websocket, client, guarded, getattr(kind, name))
+    client.__dict__.update(own)
+
+
+def _sync_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
+    def request(cast_to: Any, options: Any, *, stream: bool = False, **more: Any) -> Any:
+        if hasattr(kind, "_copy_and_prepare"):  # one-shot iterators and files become plain data, once
+            options = kind._copy_and_prepare(client, options)
+        call, options = guarded.open(client, options, stream)
+        token = _sending.set(call)
+        try:
+            if call is None:
+                return kind.request(client, cast_to, options, stream=stream, **more)
+            with Current(call.hold.span):
+                reply = kind.request(client, cast_to, options, stream=stream, **more)
+            return _replied(call, reply)
+        except BaseException as error:
+            if call is not None:
+                call.failed(error)
+            raise
+        finally:
+            _sending.reset(token)
+
+    def prepare_request(request: Any) -> None:
+        if (call := _sending.get()) is not None:
+            call.attempts += 1
+        kind._prepare_request(client, request)
+
+    def process_response(*, response: Any, stream: bool, **more: Any) -> Any:
+        if (call := _sending.get()) is not None:
+            watch(response, call, streams=stream)
+        return kind._process_response(client, response=response, stream=stream, **more)
+
+    return {"request": request, "_prepare_request": prepare_request, "_process_response": process_response}
+
+
+def _async_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
+    async def request(cast_to: Any, options: Any, *, stream: bool = False, **more: Any) -> Any:
+        if hasattr(kind, "_copy_and_prepare"):
+            options = await kind._copy_and_prepare(client, options)
+        call, options = guarded.open(client, options, stream)
+        token = _sending.set(call)
+        try:
+            if call is None:
+                return await kind.request(client, cast_to, options, stream=stream, **more)
+            with Current(call.hold.span):
+                reply = await kind.request(client, cast_to, options, stream=stream, **more)
+            return _replied(call, reply)
+        except BaseException as error:
+            if call is not None:
+                call.failed(error)
+            raise
+        finally:
+            _sending.reset(token)
+
+    async def prepare_request(request: Any) -> None:
+        if (call := _sending.get()) is not None:
+            call.attempts += 1
+        await kind._prepare_request(client, request)
+
+    async def process_response(*, response: Any, stream: bool, **more: Any) -> Any:
+        if (call := _sending.get()) is not None:
+            watch(response, call, streams=stream)
+        return await kind._process_response(client, response=response, stream=stream, **more)
+
+    return {"request": request, "_prepare_request": prepare_request, "_process_response": process_response}
+
+
+def _replied(call: Call, reply: Any) -> Any:
+    """The request has come back with something."""
+    remember(reply, call)
+    if call.open and not call.tapped:
+        if call.attempts == 0:
+            call.release(None)  # the SDK's own middleware answered: nothing was sent
+        else:
+            call.finish()
+    return reply
+
+
+def _asks_for_usage(api: str, body: dict[str, Any], streams: bool) -> bool:
+    """The caller of a stream left it open whether its last chunk tells the usage."""
+    if api not in ("openai_chat", "openai_completions") or not (streams or body.get("stream") is True):
+        return False
+    decided = body.get("stream_options")
+    return decided is None or (isinstance(decided, dict) and decided.get("include_usage") is None)
+
+
+def _body(options: Any) -> dict[str, Any]:
+    """The JSON body of a request, with what `extra_body` adds."""
+    body = options.json_data
+    if body is None and isinstance(getattr(options, "content", None), (bytes, str)):
+        try:
+            body = json.loads(options.content)
+        except ValueError:
+            body = None
+    extra = options.extra_json
+    merged = dict(body) if isinstance(body, dict) else {}
+    if extra:
+        merged.update(extra)
+    return merged
+
+
+def _encode(value: Any) -> Any:
+    """What the SDKs accept in a body beside JSON."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "keys"):
+        return dict(value)
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("utf-8", "replace")
+    if hasattr(value, "__iter__") and not hasattr(value, "__next__"):
+        return list(value)
+    return None if type(value).__name__ in ("NotGiven", "Omit") else str(value)
+
+
+def _server(client: Any) -> dict[str, Any]:
+    url = client.base_url
+    return {"address": url.host or "-", "port": url.port or (80 if url.scheme == "http" else 443)}
+
+
+def _open_websocket(client: Any, guarded: Guarded, open: Any, url: Any, *args: Any) -> Any:
+    """A connection in which work is ordered cannot be guarded: it is denied unless the policy lets its path pass."""
+    path = getattr(url, "path", "/realtime")
+    about = {"provider": guarded.provider, "path": path, "method": "GET"}
+    if guarded.guard.invoke("endpoint", about)["endpoint"] != "allowed":
+        guarded.guard.passage("POST", f"{path}/connect", provider=guarded.provider, model="-", **guarded.labels)
+    return open(client, url, *args)
+
+
+__all__ = ["MARK", "Guarded", "install"]
