@@ -51,14 +51,7 @@ def budget(random: Random, name: str) -> dict[str, Any]:
     unit = random.choice(UNITS)
     out: dict[str, Any] = {"name": name, "limit": limit(random, unit), "per": random.choice(PER)}
     if unit != "concurrent":
-        out["window"] = random.choice(WINDOWS)
-        if out["window"] == "3 days":
-            out["starts_on"] = "2026-01-01"
-        if out["window"] == "week":
-            out["week_starts"] = random.choice(["monday", "sunday"])
-        if out["window"] == "month":
-            out["starts_on"] = random.choice([1, 15, 31])
-        out["timezone"] = random.choice(ZONES)
+        rewindow(random, out)
     out["enforce"] = random.choices(["hard", "soft", "observe"], [8, 1, 1])[0]
     caps = ["5%", "5%", "0%", "50%", "100%"]
     out["release_cap"] = random.choice(caps)
@@ -69,6 +62,20 @@ def budget(random: Random, name: str) -> dict[str, Any]:
         if unit != "concurrent" and random.random() < 0.5:
             out["overrides"][0]["timezone"] = random.choice(ZONES)
     return out
+
+
+def rewindow(random: Random, budget_: dict[str, Any]) -> None:
+    """Another window, or the same again."""
+    for key in ("starts_on", "week_starts"):
+        budget_.pop(key, None)
+    budget_["window"] = random.choice(WINDOWS)
+    if budget_["window"] == "3 days":
+        budget_["starts_on"] = "2026-01-01"
+    if budget_["window"] == "week":
+        budget_["week_starts"] = random.choice(["monday", "sunday"])
+    if budget_["window"] == "month":
+        budget_["starts_on"] = random.choice([1, 15, 31])
+    budget_["timezone"] = random.choice(ZONES)
 
 
 def config(random: Random) -> dict[str, Any]:

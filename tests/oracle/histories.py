@@ -23,7 +23,7 @@ RARE = """
     denied:budget_exceeded denied:rate_exceeded denied:run_limit_exceeded denied:stopped denied:unknown_model
     denied:run_closed denied:loop_detected error:id_reused error:hold_closed error:config_invalid
     flag:over_run flag:late flag:repeated flag:estimated expired freed unconfirmed rolled topped_up negative
-    would_deny settled:reloaded several_failures
+    would_deny settled:reloaded several_failures moved
 """.split()
 
 

@@ -264,7 +264,7 @@ class History:
         with_: dict[str, Any] = {}
         config = copy.deepcopy(self.config)
         budget = random.choice(config["budgets"])
-        kind = random.choice(["limit", "unit", "remove", "typo", "prices", "mode"])
+        kind = random.choice(["limit", "unit", "remove", "typo", "prices", "mode", "window", "window"])
         unit = budget["limit"].split(" ", 1)[1]
         if kind == "limit":
             budget["limit"] = choices.limit(random, unit)
@@ -275,6 +275,8 @@ class History:
             budget.setdefault("window", "day")
         elif kind == "typo":
             budget["limitt"] = "5 USD"
+        elif kind == "window" and "window" in budget:
+            choices.rewindow(random, budget)
         elif kind == "mode":
             config["mode"] = "observe" if config.get("mode") != "observe" else "enforce"
         elif kind == "remove":
@@ -289,6 +291,7 @@ class History:
         else:
             with_["config"] = config
         if "error" not in self.do({"do": "reload", "with": with_}):
+            self.outcomes["moved"] += any(fact.what == "move" for fact in self.oracle.state.history)
             self.config = config
             self.dear = self.dear != (kind == "prices")
 

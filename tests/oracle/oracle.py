@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import settle
-from accounts import Fact
+from accounts import Fact, accounts
 from amounts import Denial, Fault, posted, shown, usd_exact
 from policy import limits_of, matches, read, same_unit
 from prices import Catalog, checked_usage
@@ -78,7 +78,7 @@ class Oracle:
                 raise Fault("config_invalid", f"budgets[{at}].per")
         for new in policy.budgets:
             old = state.budgets_seen.get(new.name)
-            if old and old.calendar != new.calendar:
+            if old:
                 self._move(old, new)
         if "prices" in with_:
             state.not_trusted.clear()
@@ -89,10 +89,10 @@ class Oracle:
     def _move(self, old: Any, new: Any) -> None:
         """A changed window takes effect now: the current accounts move into it with all that is on them."""
         state = self.state
-        for row in state.balances({"budget": old.name}):
-            facts = {key: value for key, value in row["scope"].items() if value is not None}
-            source, target = state.account(old, facts, state.now), state.account(new, facts, state.now)
-            if source != target:
+        for source in [one for one in accounts(state.history) if one.budget == old.name]:
+            facts = {key: value for key, value in source.per if value is not None}
+            target = state.account(new, facts, state.now)
+            if source == state.account(old, facts, state.now) != target:
                 state.history.append(Fact("move", account=target, source=source))
 
     def do_close_guard(self, _: Any, __: Any) -> Any:

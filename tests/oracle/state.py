@@ -143,8 +143,9 @@ class State:
 
     def stopped(self, scope: Scope) -> bool:
         """Whether a stop of the file or of an operator covers the scope."""
-        filed = [stop["match"] for stop in self.policy.stops]
-        return any(matches(rule, scope) for rule in (*filed, *(rule for rule, _ in self.stops.values())))
+        exactly = (rule for rule, _ in self.stops.values())
+        ordered = any(all(scope.get(key) == value for key, value in rule.items()) for rule in exactly)
+        return ordered or any(matches(stop["match"], scope) for stop in self.policy.stops)
 
     def balance(self, account: Account) -> dict[str, Any]:
         """One account, as `balances` shows it."""

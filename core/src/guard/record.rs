@@ -1,15 +1,16 @@
 //! Spend that already happened: recorded on every account, never denied.
 
 use super::hold::Held;
-use super::settle::{self, Settlement, digest};
+use super::settle::{self, Bill, Settlement};
 use super::state::State;
 use super::{Receipt, admit};
 use crate::codes::Code;
-use crate::engine::{Call, HoldOutcome, HoldRequest, LegRequest, plan};
+use crate::engine::{Call, HoldOutcome, HoldRequest, LegRequest, Pinned, plan};
 use crate::error::{Error, Result};
 use crate::telemetry::{Flags, SpanIds};
 use crate::values::Timestamp;
 use smallvec::SmallVec;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// Records the spend of `call` at `at`. The same id again changes nothing.
@@ -35,7 +36,7 @@ pub(super) fn record(
     }
     let bounded = call.clone().input_tokens(0).max_output_tokens(0);
     let plan = plan(&bounded, &call.scope, &rules, &[], at)?;
-    let held = Held {
+    let mut held = Held {
         state: Arc::clone(state),
         rules: Arc::clone(&rules),
         run: None,
@@ -57,17 +58,29 @@ pub(super) fn record(
         stream: None,
     };
     let bill = settle::read(&held, settlement)?;
+    let content = content(call, &bill);
+    if let Some((key, Some(pinned))) = state.ledger.known(name, content)? {
+        // Told before: the same receipt, whatever the prices are now.
+        held.key = Some(key);
+        held.rules = Arc::clone(&pinned.rules);
+        held.entry.clone_from(&pinned.entry);
+        held.started = pinned.started;
+        let bill = settle::read(&held, settlement)?;
+        return settle::settle(held, bill, None);
+    }
+    let (entry, estimate) = (held.entry.clone(), held.estimate);
+    let pinned = Arc::new(Pinned { rules: Arc::clone(&rules), entry, estimate, started: at });
     let used = settle::quantities(&held, &bill);
     let legs: SmallVec<[LegRequest<'_>; 8]> = plan.requests().collect();
     let request = HoldRequest {
         id: state.ids.next().0,
         name: Some(name),
-        content: digest(&used) ^ call.content(&call.scope),
+        content,
         legs: &legs,
         amounts: &used,
         deadline: Timestamp::MAX,
         generation: rules.generation,
-        pinned: None,
+        pinned: Some(&pinned),
         force: true,
     };
     let key = match state.ledger.hold(now, &request)? {
@@ -77,4 +90,16 @@ pub(super) fn record(
         }
     };
     settle::settle(Held { key: Some(key), ..held }, bill, None)
+}
+
+/// A digest of what is recorded, for `id_reused`: the call and what it used, not what that cost. A cost that the
+/// caller states is content.
+fn content(call: &Call, bill: &Bill) -> u64 {
+    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
+    match &bill.usage {
+        Some(usage) => usage.iter().for_each(|used| used.hash(&mut hasher)),
+        None => bill.posted.hash(&mut hasher),
+    }
+    call.content(&call.scope).hash(&mut hasher);
+    hasher.finish()
 }

@@ -35,6 +35,8 @@ impl<'a> Facts<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matcher {
     patterns: Vec<(Dimension, Vec<Label>)>,
+    /// The patterns are labels: `*` stands for itself.
+    literal: bool,
 }
 
 impl Matcher {
@@ -53,7 +55,7 @@ impl Matcher {
             }
             Self::push(&mut patterns, &key, &node, &at)?;
         }
-        Ok(Self { patterns })
+        Ok(Self { patterns, literal: false })
     }
 
     fn push(patterns: &mut Vec<(Dimension, Vec<Label>)>, key: &str, node: &Node, at: &str) -> Result<()> {
@@ -75,7 +77,7 @@ impl Matcher {
         Ok(())
     }
 
-    /// Exactly these labels.
+    /// Exactly these labels; a `*` in one stands for itself.
     #[must_use]
     pub fn exactly(scope: &Scope) -> Self {
         let mut patterns: Vec<(Dimension, Vec<Label>)> = Vec::new();
@@ -95,14 +97,18 @@ impl Matcher {
         for (key, value) in &scope.tags {
             patterns.push((Dimension::Tag(key.clone()), vec![value.clone()]));
         }
-        Self { patterns }
+        Self { patterns, literal: true }
     }
 
     /// Whether the call is one of these.
     #[must_use]
     pub fn matches(&self, facts: &Facts<'_>) -> bool {
         self.patterns.iter().all(|(dimension, patterns)| {
-            facts.get(dimension).is_some_and(|value| patterns.iter().any(|pattern| glob(pattern, value)))
+            let fits = |pattern: &Label, value: &str| match self.literal {
+                true => **pattern == *value,
+                false => glob(pattern, value),
+            };
+            facts.get(dimension).is_some_and(|value| patterns.iter().any(|pattern| fits(pattern, value)))
         })
     }
 
