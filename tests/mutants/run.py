@@ -17,14 +17,16 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COPY = ROOT / "target" / "mutants"
+# Not the project's own target folder: cargo would take a mutant's build for the project's.
+BUILD = ROOT / "target" / "mutants" / "target"
+COPY = ROOT / "target" / "mutants" / "work"
 PARTS = ["Cargo.toml", "Cargo.lock", "clippy.toml", "README.md", "CONTRIBUTING.md"]
 FOLDERS = ["core", "pricing", "bindings-python", "bindings-node", "benches", "examples", "tests"]
 TESTS = ["--test", "vectors", "--test", "properties", "--test", "histories"]
 
 
 def copy() -> None:
-    """A fresh copy of the workspace. Times are kept, so that only what a mutant touches is built again."""
+    """A fresh copy of the workspace. Times are kept, so that only what has changed is built again."""
     shutil.rmtree(COPY, ignore_errors=True)
     COPY.mkdir(parents=True)
     for name in PARTS:
@@ -35,8 +37,8 @@ def copy() -> None:
 
 
 def cargo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs cargo in the copy, with the project's own target folder."""
-    env = os.environ | {"CARGO_TARGET_DIR": str(ROOT / "target"), "HISTORIES": "300", "RUST_BACKTRACE": "0"}
+    """Runs cargo in the copy."""
+    env = os.environ | {"CARGO_TARGET_DIR": str(BUILD), "HISTORIES": "300", "RUST_BACKTRACE": "0"}
     command = ["cargo", *arguments]
     return subprocess.run(command, cwd=COPY, env=env, capture_output=True, text=True, check=False)
 
