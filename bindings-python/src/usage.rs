@@ -2,7 +2,7 @@
 
 use crate::errors;
 use crate::json::{self, Place};
-use pyo3::exceptions::{PyAttributeError, PyKeyError};
+use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde_json::{Map, Value};
@@ -62,6 +62,36 @@ impl Usage {
         Ok(Self { usage: read(py, "inclusive", json::from_keywords(totals)?)? })
     }
 
+    /// Uncached text input.
+    #[getter]
+    fn input(&self) -> u64 {
+        self.usage.get(Bucket::Input)
+    }
+
+    /// Input served from a cache.
+    #[getter]
+    fn cache_read(&self) -> u64 {
+        self.usage.get(Bucket::CacheRead)
+    }
+
+    /// Input written to a cache, default time to live.
+    #[getter]
+    fn cache_write(&self) -> u64 {
+        self.usage.get(Bucket::CacheWrite)
+    }
+
+    /// Visible text output.
+    #[getter]
+    fn output(&self) -> u64 {
+        self.usage.get(Bucket::Output)
+    }
+
+    /// Reasoning output.
+    #[getter]
+    fn output_reasoning(&self) -> u64 {
+        self.usage.get(Bucket::OutputReasoning)
+    }
+
     /// All input tokens, cache reads and writes included.
     #[getter]
     fn total_input(&self) -> u64 {
@@ -91,11 +121,6 @@ impl Usage {
 
     fn __getitem__(&self, bucket: &str) -> PyResult<u64> {
         let known = Bucket::from_key(bucket).ok_or_else(|| PyKeyError::new_err(bucket.to_owned()))?;
-        Ok(self.usage.get(known))
-    }
-
-    fn __getattr__(&self, bucket: &str) -> PyResult<u64> {
-        let known = Bucket::from_key(bucket).ok_or_else(|| PyAttributeError::new_err(bucket.to_owned()))?;
         Ok(self.usage.get(known))
     }
 

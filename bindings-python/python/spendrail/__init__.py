@@ -31,7 +31,7 @@ from .errors import (
 )
 from .guard import Guard
 from .receipts import receipt_of
-from .records import Balance, Decision, Failure, Flushed, Page, Reloaded, Stop
+from .records import Balance, Decision, Failure, Flushed, Page, Reloaded, Stop, ToppedUp
 from .scope import Run, Scope, Tool
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "Stopped",
     "Telemetry",
     "Tool",
+    "ToppedUp",
     "UnknownModel",
     "Usage",
     "__version__",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, final
 
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 from .records import Failure
 
@@ -61,6 +61,21 @@ class Usage:
         """From totals that include their parts, as OpenAI reports them: `input` includes `cache_read` and
         `cache_write`, `output` includes `reasoning`."""
     @property
+    def input(self) -> int:
+        """Uncached text input."""
+    @property
+    def cache_read(self) -> int:
+        """Input served from a cache."""
+    @property
+    def cache_write(self) -> int:
+        """Input written to a cache, default time to live."""
+    @property
+    def output(self) -> int:
+        """Visible text output."""
+    @property
+    def output_reasoning(self) -> int:
+        """Reasoning output."""
+    @property
     def total_input(self) -> int:
         """All input tokens, cache reads and writes included."""
     @property
@@ -71,8 +86,8 @@ class Usage:
         """All tokens."""
     def to_dict(self) -> dict[str, int]:
         """The buckets that are not empty."""
-    def __getitem__(self, bucket: str, /) -> int: ...
-    def __getattr__(self, bucket: str, /) -> int: ...
+    def __getitem__(self, bucket: str, /) -> int:
+        """What is in any bucket: `usage["web_search"]`."""
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
@@ -283,6 +298,7 @@ class Subscription:
     @property
     def ended(self) -> bool: ...
 
+@disjoint_base
 class Guard:
     """The native half of a guard."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import _native, config
 from ._native import EVENTS, current
-from .records import Balance, Decision, Flushed, Page, Reloaded, Stop
+from .records import Balance, Decision, Flushed, Page, Reloaded, Stop, ToppedUp
 from .scope import Run, Scope, _Inside, bind
 
 TYPE_CHECKING = False
@@ -166,12 +166,11 @@ class Guard(_native.Guard):
         """As `balances`."""
         return self.balances(budget, limit=limit, after=after, **scope)
 
-    def top_up(self, budget: str, amount: str, *, id: str | None = None, **scope: Any) -> Balance:
+    def top_up(self, budget: str, amount: str, *, id: str | None = None, **scope: Any) -> ToppedUp:
         """Adds to an account, in this window only. The same `id` again changes nothing."""
-        told = self.invoke("top_up", {"budget": budget, "amount": amount, "id": id, **scope})
-        return Balance(told["balance"])
+        return ToppedUp(self.invoke("top_up", {"budget": budget, "amount": amount, "id": id, **scope}))
 
-    async def atop_up(self, budget: str, amount: str, *, id: str | None = None, **scope: Any) -> Balance:
+    async def atop_up(self, budget: str, amount: str, *, id: str | None = None, **scope: Any) -> ToppedUp:
         """As `top_up`."""
         return self.top_up(budget, amount, id=id, **scope)
 

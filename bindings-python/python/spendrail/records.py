@@ -86,6 +86,19 @@ class Balance(Record):
             setattr(self, name, instant(value) if name in ("window_start", "resets_at", "as_of") else value)
 
 
+class ToppedUp(Record):
+    """What a top-up did. `repeated`: this id was known, and nothing changed."""
+
+    __slots__ = ("balance", "repeated")
+
+    balance: Balance
+    repeated: bool
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        """From what the core tells."""
+        self.balance, self.repeated = Balance(told["balance"]), told["repeated"]
+
+
 class Failure(Record):
     """One account that a call does not fit on. `limit` includes top-ups."""
 
