@@ -110,7 +110,9 @@ async function runaway() {
 /** Other ways to ask: at once, retried, Responses, usage in a stream, embeddings, an unknown model. */
 async function moreShapes() {
   const ask = { model: given.gpt, max_completion_tokens: 60 };
-  await Promise.all([0, 1, 2].map((n) => gpt.chat.completions.create({ ...ask, messages: [user(`Number ${n}`)] })));
+  await Promise.all(
+    [0, 1, 2].map((n) => gpt.chat.completions.create({ ...ask, messages: [user(`Number ${n}`)] })),
+  );
   const retried = await claude.messages.create(
     { model: given.claude, max_tokens: 100, messages: [user("Again, please.")] },
     script("fault=529 times=1"),
@@ -141,7 +143,12 @@ async function moreShapes() {
 
 /** A stream is open while the price file changes; the next call has the new price. */
 async function priceChange() {
-  const ask = { model: given.claude, max_tokens: 200, system: cached("5m"), messages: [user("What do you cost?")] };
+  const ask = {
+    model: given.claude,
+    max_tokens: 200,
+    system: cached("5m"),
+    messages: [user("What do you cost?")],
+  };
   const same = script(given.probe_script);
   const before = await claude.messages.create(ask, same);
   const stream = await claude.messages.create({ ...ask, stream: true }, same);
