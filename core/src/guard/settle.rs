@@ -92,7 +92,8 @@ pub(super) fn read(held: &Held, settlement: Settlement<'_>) -> Result<Bill> {
 pub(super) fn settle(held: Held, bill: Bill, failed: Option<&str>) -> Result<Receipt> {
     let estimated = bill.flags.has(Flags::ESTIMATED);
     let used = quantities(&held, &bill);
-    let outcome = failed.map_or(Outcome::Settled, Outcome::failed);
+    let error = failed.or(bill.reply.error.as_deref());
+    let outcome = error.map_or(Outcome::Settled, Outcome::failed);
     post(held, bill, outcome, |held, now, key| {
         held.state.ledger.settle(now, key, &used, digest(&used), estimated)
     })
@@ -111,8 +112,9 @@ pub(super) fn end(mut held: Held, ending: Ending, failed: Option<&str>) -> Resul
         (None, Ending::Complete | Ending::Closed) => Outcome::Settled,
     };
     if complete || (ending == Ending::Complete && reply.usage.is_none()) {
+        // Once the last word has come, a connection that breaks is no failure of the call.
         let bill = bill(&held, reply);
-        return settle(held, bill, failed);
+        return settle(held, bill, failed.filter(|_| !complete));
     }
     let mut bill = bill(&held, floor(&held, reply, counted, ending == Ending::Closed));
     bill.flags = bill.flags.with(Flags::ESTIMATED);
