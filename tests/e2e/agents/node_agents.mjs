@@ -190,7 +190,7 @@ async function close() {
   say("balances", { balances });
   const flushed = await guard.flush({ timeout: 5 });
   await guard.close();
-  say("closed", { flushed: Boolean(flushed) });
+  say("closed", { flushed: flushed.complete });
 }
 
 await researcher();

@@ -232,7 +232,7 @@ class Agents:
         say("balances", balances=balances)
         flushed = self.guard.flush(timeout=5.0)
         self.guard.close()
-        say("closed", flushed=bool(flushed))
+        say("closed", flushed=flushed.complete)
 
 
 def main() -> None:
