@@ -148,6 +148,7 @@ def telemetry_claims(tenant: Tenant, view: TenantEvidence) -> list[Claim]:
         ],
         Claim(who, "the metric spendrail.cost is the provider's bill (nano-USD)", bill, view.cost_metric),
         Claim(who, "the decisions counted are the decisions made", decisions, view.decisions_counted),
+        Claim(who, "nothing was dropped", 0, view.counter("spendrail.telemetry.dropped")),
         Claim(who, "every metric arrived: none is missing", set(), METRICS - view.metric_names),
     ]
 

@@ -37,6 +37,7 @@ METRICS: Final = frozenset(
         "gen_ai.invoke_agent.tool_calls",
         "spendrail.cost",
         "spendrail.decisions",
+        "spendrail.telemetry.dropped",
         "spendrail.budget.limit",
         "spendrail.budget.spent",
         "spendrail.budget.held",
