@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from claims import BOTH, Claim
@@ -67,15 +67,21 @@ def verdicts(claims: Sequence[Claim]) -> str:
     lines = [grid(rows, left=1)]
     for claim in claims:
         if not claim.holds:
-            lines += [f"\n  FALSE, {claim.about}: {claim.text}"]
-            lines += [f"    expected {show(claim.expected)}", f"    found    {show(claim.found)}"]
+            expected, found = apart(claim.expected, claim.found)
+            lines += [
+                f"\n  FALSE, {claim.about}: {claim.text}",
+                f"    expected {expected}",
+                f"    found    {found}",
+            ]
     return "\n".join(lines)
 
 
-def show(value: Any) -> str:
-    if isinstance(value, Counter):
-        return ", ".join(f"{name}: {count}" for name, count in sorted(value.items(), key=repr)) or "nothing"
-    return str(value)
+def apart(expected: Any, found: Any) -> tuple[str, str]:
+    """Both sides as text; of tables and counts only what differs."""
+    if isinstance(expected, Mapping) and isinstance(found, Mapping):
+        keys = [key for key in {**expected, **found} if expected.get(key) != found.get(key)]
+        expected, found = ({key: side[key] for key in keys if key in side} for side in (expected, found))
+    return str(expected), str(found)
 
 
 def nano(amount: int) -> str:
