@@ -4,7 +4,7 @@ NODE ?= node
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup demo test bench bench-gate lint stubs prices check-prices deny
+.PHONY: help setup demo test mutants bench bench-gate lint stubs prices check-prices deny
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -28,6 +28,9 @@ demo: setup ## build everything, play two tenants against a local provider, show
 
 test: setup ## everything that gates a change; the last line counts the tests
 	$(PY) tests/run.py test
+
+mutants: setup ## seeded faults: each must be caught by the vectors, the histories or the properties
+	$(PY) tests/mutants/run.py
 
 lint: setup ## format and lint checks of all languages
 	$(PY) tests/run.py lint

@@ -8,13 +8,13 @@ from fractions import Fraction
 from typing import Any
 
 import settle
-from accounts import Fact, accounts
+from accounts import Fact
 from amounts import Denial, Fault, posted, shown, usd_exact
-from policy import limits_of, matches, read, same_unit
+from policy import limits_of, matches, read, same_unit, zone
 from prices import Catalog, checked_usage
 from reserve import Plan, day, legs_of, plan, plan_tool, verdict, would_deny
 from runs import ACCOUNTS, Run, remember, tightened
-from state import Hold, State, scope_of
+from state import Hold, SetLimit, State, scope_of
 from windows import instant
 
 ENDPOINTS = ("/chat/completions", "/responses", "/embeddings", "/completions", "/messages")
@@ -76,24 +76,12 @@ class Oracle:
                 raise Fault("config_invalid", f"budgets[{at}].limit")
             if old and old.per != new.per:
                 raise Fault("config_invalid", f"budgets[{at}].per")
-        for new in policy.budgets:
-            old = state.budgets_seen.get(new.name)
-            if old:
-                self._move(old, new)
         if "prices" in with_:
             state.not_trusted.clear()
-        state.policy, state.catalog = policy, catalog
+        state.catalog = catalog
+        state.change(lambda: setattr(state, "policy", policy))
         state.remember_budgets()
         return {"ok": True}
-
-    def _move(self, old: Any, new: Any) -> None:
-        """A changed window takes effect now: the current accounts move into it with all that is on them."""
-        state = self.state
-        for source in [one for one in accounts(state.history) if one.budget == old.name]:
-            facts = {key: value for key, value in source.per if value is not None}
-            target = state.account(new, facts, state.now)
-            if source == state.account(old, facts, state.now) != target:
-                state.history.append(Fact("move", account=target, source=source))
 
     def do_close_guard(self, _: Any, __: Any) -> Any:
         self.state.closed = True
@@ -281,28 +269,25 @@ class Oracle:
         return self._done(with_, {"repeated": False})
 
     def do_set_limit(self, _: Any, with_: Any) -> Any:
-        budget = self.state.policy.budget(with_["budget"])
-        amount = with_.get("amount")
-        limit = None if amount is None else same_unit(amount, budget.unit, "amount")
-        scope = scope_of(rest(with_, "amount"))
-        key = (budget.name, tuple((name, scope.get(name)) for name in budget.per))
-        if limit is None:
-            self.state.set_limits.pop(key, None)
-        else:
-            self.state.set_limits[key] = limit
-        return {"ok": True}
+        return self._set_limits(with_["budget"], [rest(with_)], False)
 
-    def do_set_limits(self, step: Any, with_: Any) -> Any:
+    def do_set_limits(self, _: Any, with_: Any) -> Any:
+        return self._set_limits(with_["budget"], with_["limits"], with_.get("replace", False))
+
+    def _set_limits(self, name: str, limits: list[Any], replace: bool) -> Any:
         """All or none."""
-        before = dict(self.state.set_limits)
-        if with_.get("replace"):
-            self.state.set_limits = {key: v for key, v in before.items() if key[0] != with_["budget"]}
-        try:
-            for one in with_["limits"]:
-                self.do_set_limit(step, one | {"budget": with_["budget"]})
-        except Fault:
-            self.state.set_limits = before
-            raise
+        budget = self.state.policy.budget(name)
+        kept = {key: set_ for key, set_ in self.state.set_limits.items() if not (replace and key[0] == name)}
+        for one in limits:
+            amount, timezone = one.get("amount"), one.get("timezone")
+            found = None if amount is None else same_unit(amount, budget.unit, "amount")
+            timezone = None if timezone is None else zone(timezone, "timezone", "argument_invalid")
+            scope = scope_of(rest(one, "amount", "timezone"))
+            key = (name, tuple((dimension, scope.get(dimension)) for dimension in budget.per))
+            kept.pop(key, None)
+            if found is not None or timezone is not None:
+                kept[key] = SetLimit(found, timezone)
+        self.state.change(lambda: setattr(self.state, "set_limits", kept))
         return {"ok": True}
 
     def _once(self, with_: Any) -> Any:

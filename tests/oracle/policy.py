@@ -82,10 +82,6 @@ class Budget:
         zone = self.override(scope).get("timezone")
         return self.calendar | ({"timezone": zone} if zone else {})
 
-    def window(self, scope: Scope, now: Any) -> windows.Span:
-        """The window of a scope that contains ``now``."""
-        return windows.span(self.rule(scope), now)
-
     def cap(self, limit: int) -> int:
         """How much expiry may free in one window, given the limit in force."""
         if isinstance(self.release_cap, int):
@@ -171,12 +167,12 @@ def same_unit(text: Any, unit: str, place: str) -> int:
     return value
 
 
-def zone(name: Any, place: str) -> str:
+def zone(name: Any, place: str, code: str = "config_invalid") -> str:
     """The name of an IANA time zone."""
     try:
         ZoneInfo(name)
     except Exception as error:
-        raise Fault("config_invalid", place) from error
+        raise Fault(code, place) from error
     return str(name)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import accounts
+import windows
 from accounts import Account, Counters, Fact, Leg
 from amounts import Fault, label
 from policy import Budget, Policy, Scope, matches
@@ -17,6 +19,14 @@ from windows import shown
 
 SCOPE_KEYS = ("tenant", "user", "feature", "agent", "session")
 TAGS_MAX = 16
+
+
+@dataclass(frozen=True)
+class SetLimit:
+    """What was set for one account in code."""
+
+    amount: int | None
+    zone: str | None
 
 
 @dataclass
@@ -68,7 +78,7 @@ class State:
         self.by_id: dict[str, Hold] = {}
         self.runs: dict[str, Run] = {}
         self.stops: dict[str, tuple[Scope, str]] = {}
-        self.set_limits: dict[tuple[str, tuple[tuple[str, str | None], ...]], int] = {}
+        self.set_limits: dict[tuple[str, tuple[tuple[str, str | None], ...]], SetLimit] = {}
         self.budgets_seen: dict[str, Budget] = {}
         self.done: dict[str, tuple[Any, Any]] = {}
         self.not_trusted: dict[tuple[str, str], str] = {}
@@ -81,8 +91,35 @@ class State:
 
     def account(self, budget: Budget, scope: Scope, at: datetime) -> Account:
         """The account of a budget for a scope at an instant."""
-        start, end = budget.window(scope, at)
-        return Account(budget.name, tuple((key, scope.get(key)) for key in budget.per), start, end)
+        per = tuple((key, scope.get(key)) for key in budget.per)
+        set_ = self.set_limits.get((budget.name, per))
+        zone = {"timezone": set_.zone} if set_ is not None and set_.zone else {}
+        start, end = windows.span(budget.rule(scope) | zone, at)
+        return Account(budget.name, per, start, end)
+
+    def is_current(self, account: Account) -> bool:
+        """Whether it is the account of a budget in force, in the window of now."""
+        budget = next((one for one in self.policy.budgets if one.name == account.budget), None)
+        return budget is not None and account == self.account(budget, facts_of(account), self.now)
+
+    def change(self, change: Callable[[], None]) -> None:
+        """Changes rules. A changed window takes effect now: the current accounts move into it."""
+        known = accounts.accounts(self.history)
+        current = [account for account in known if self.is_current(account)]
+        # What a removed budget left in its window moves when the budget comes back.
+        gone = {one.budget for one in known} - {one.name for one in self.policy.budgets}
+        current += [one for one in known if one.budget in gone and self.contains_now(one)]
+        change()
+        for account in current:
+            budget = next((one for one in self.policy.budgets if one.name == account.budget), None)
+            target = self.account(budget, facts_of(account), self.now) if budget else account
+            if target != account:
+                self.history.append(Fact("move", account=target, source=account))
+
+    def contains_now(self, account: Account) -> bool:
+        """Whether now is in the account's window."""
+        begun = account.start is None or account.start <= self.now
+        return begun and (account.end is None or self.now < account.end)
 
     def limit(self, account: Account, scope: Scope | None = None) -> int | None:
         """The limit in force: set in code, else the first override that matches, else the budget's."""
@@ -90,11 +127,9 @@ class State:
             return self.runs[str(account.per[0][1])].limit(account.budget.removeprefix("run."))
         budget = self.budgets_seen[account.budget]
         set_ = self.set_limits.get((account.budget, account.per))
-        if set_ is not None:
-            return set_
-        facts = (
-            scope if scope is not None else {key: value for key, value in account.per if value is not None}
-        )
+        if set_ is not None and set_.amount is not None:
+            return set_.amount
+        facts = scope if scope is not None else facts_of(account)
         return int(budget.override(facts).get("limit", budget.limit))
 
     def enforced(self, account: Account) -> str:
@@ -181,11 +216,14 @@ class State:
 
     def shown(self, account: Account, budget: Budget, wanted: Scope) -> bool:
         """Whether the account is one of the budget's current ones and has the labels."""
-        if account.budget != budget.name:
+        if account.budget != budget.name or not self.is_current(account):
             return False
-        facts = {key: value for key, value in account.per if value is not None}
-        current = budget.window(facts, self.now) == (account.start, account.end)
-        return current and all(wanted.get(key, value) == value for key, value in account.per)
+        return all(wanted.get(key, value) == value for key, value in account.per)
+
+
+def facts_of(account: Account) -> Scope:
+    """The labels of an account."""
+    return {key: value for key, value in account.per if value is not None}
 
 
 def place(account: Account) -> tuple[str, list[tuple[bool, str]]]:
