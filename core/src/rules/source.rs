@@ -89,7 +89,14 @@ impl Sources {
         match (&self.file, &self.text) {
             (Some(path), _) => {
                 files.push(path.clone());
-                Ok((path.display().to_string(), read(path)?))
+                let text = read(path)?;
+                if text.trim().is_empty() {
+                    // An editor or a copy truncates first and writes then: that moment must not lift every budget.
+                    return Err(Error::new(Code::ConfigInvalid, "the file is empty")
+                        .at(path.display().to_string(), None)
+                        .hint("a configuration without rules has at least a comment"));
+                }
+                Ok((path.display().to_string(), text))
             }
             (None, Some((name, text))) => Ok((name.clone(), text.clone())),
             (None, None) => Ok((String::new(), String::new())),

@@ -107,6 +107,19 @@ fn a_bad_file_changes_nothing_and_says_where() {
     assert_eq!((balance.limit, balance.available), (500_000, 200_000));
 }
 
+#[test]
+fn a_file_that_is_being_written_does_not_lift_the_budgets() {
+    let folder = Folder::new("empty");
+    fs::write(folder.path("spendrail.toml"), config("1 USD")).unwrap();
+    fs::write(folder.path("prices.toml"), prices("2")).unwrap();
+    let guard = Guard::builder().config_file(folder.path("spendrail.toml")).build().unwrap();
+    fs::write(folder.path("spendrail.toml"), "\n").unwrap();
+    let error = guard.reload().unwrap_err();
+    assert_eq!(error.code(), spendrail::Code::ConfigInvalid);
+    assert!(error.file().unwrap().ends_with("spendrail.toml"));
+    assert_eq!(guard.balances(&Default::default()).unwrap().items[0].limit, 1_000_000_000);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_kubernetes_data_link_is_followed() {
