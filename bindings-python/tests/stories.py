@@ -121,10 +121,15 @@ class Telling:
         for at, price in enumerate(prices):
             files.append(f"prices-{at}.json")
             text = price if isinstance(price, str) else json.dumps(price)
-            (self.folder / files[-1]).write_text(text)
+            self.replace(files[-1], text)
         if isinstance(config, dict):
             config = {**config, "prices": {"builtin": False, **config.get("prices", {}), "files": files}}
-        (self.folder / "spendrail.json").write_text(config if isinstance(config, str) else json.dumps(config))
+        self.replace("spendrail.json", config if isinstance(config, str) else json.dumps(config))
+
+    def replace(self, name: str, text: str) -> None:
+        """In one step: the guard is watching."""
+        (self.folder / ".draft").write_text(text)
+        (self.folder / ".draft").replace(self.folder / name)
 
     def step(self, step: Json, given: Json) -> Any:
         return self.guard.stops() if step["do"] == "stops" else getattr(self, step["do"])(step, given)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import spendrail
 from stories import Telling, stories
 
 ALL = stories()
@@ -15,6 +16,28 @@ ALL = stories()
 @pytest.mark.parametrize("story", ALL, ids=[f"{story['topic']}: {story['name']}" for story in ALL])
 def test_story(story: dict[str, Any], tmp_path: Path) -> None:
     assert Telling(story, tmp_path).wrong() == []
+
+
+class InCode(Telling):
+    """The same configuration, given in code."""
+
+    def build(self) -> None:
+        tables = {**self.config, "prices": {"builtin": False, **self.config.get("prices", {})}}
+        self.guard = spendrail.Guard(config=tables, prices=self.prices, clock=self.clock)
+
+
+def writes_files(story: dict[str, Any]) -> bool:
+    """Reads its files again, or has one that is no object."""
+    texts = [story.get("config", {}), *story.get("prices", [])]
+    return any(step["do"] == "reload" for step in story["steps"]) or not all(isinstance(one, dict) for one in texts)
+
+
+STAY = [story for story in ALL if not writes_files(story)]
+
+
+@pytest.mark.parametrize("story", STAY, ids=[f"{story['topic']}: {story['name']}" for story in STAY])
+def test_story_in_code(story: dict[str, Any], tmp_path: Path) -> None:
+    assert InCode(story, tmp_path).wrong() == []
 
 
 def test_the_stories_are_there() -> None:
