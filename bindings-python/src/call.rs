@@ -3,19 +3,15 @@
 use crate::ambient::{self, Ambient};
 use crate::errors;
 use crate::guard::Guard;
+use crate::host;
 use crate::json::{self, Place};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyInt, PyString};
 use serde_json::{Map, Value};
-use spendrail::engine::{Call, ParentSpan};
+use spendrail::engine::Call;
 use spendrail::ffi;
 use spendrail::values::Scope;
 use std::sync::Arc;
-
-static MODULES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-static HOST_SPAN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// A call inside its surroundings.
 pub(crate) struct Surrounded {
@@ -42,7 +38,7 @@ pub(crate) fn read(
         (Some(labels), Some(ambient)) => call.whole_scope(Arc::new(labels.inside(&ambient.scope))),
     };
     let call = match guard.traced {
-        true => match host_span(py)? {
+        true => match host::span(py)? {
             Some(parent) => call.parent(parent),
             None => call,
         },
@@ -112,19 +108,4 @@ fn through_the_door(arguments: Option<&Bound<'_, PyDict>>, py: Python<'_>) -> Py
         }
     }
     ffi::call(&Value::Object(args)).map_err(|error| errors::fault(py, &error))
-}
-
-/// The host's current span, if the host has OpenTelemetry.
-pub(crate) fn host_span(py: Python<'_>) -> PyResult<Option<ParentSpan>> {
-    let modules =
-        MODULES.get_or_try_init(py, || py.import("sys")?.getattr("modules").map(Bound::unbind))?.bind(py);
-    if !modules.contains(intern!(py, "opentelemetry.trace"))? {
-        return Ok(None);
-    }
-    let span = HOST_SPAN.import(py, "spendrail.otel", "host_span")?.call0()?;
-    if span.is_none() {
-        return Ok(None);
-    }
-    let (trace_id, span_id, sampled, is_remote) = span.extract::<(u128, u64, bool, bool)>()?;
-    Ok(Some(ParentSpan { trace_id, span_id, sampled, is_remote }))
 }

@@ -6,6 +6,7 @@ use crate::clock::ManualClock;
 use crate::errors;
 use crate::events::{self, Subscription};
 use crate::hold::{self, Hold};
+use crate::host;
 use crate::json::{self, Place};
 use crate::receipt::{Cost, Receipt};
 use crate::run::Run;
@@ -49,7 +50,7 @@ impl Guard {
         setup: &Bound<'_, PyDict>,
         clock: Option<&Bound<'_, ManualClock>>,
     ) -> PyResult<Self> {
-        let setup = Value::Object(json::from_dict(setup, Place::of(""))?);
+        let setup = Value::Object(json::from_dict(setup, Place::of_config())?);
         let build = || {
             let (mut builder, _) = ffi::builder(&setup)?;
             if let Some(clock) = clock.map(|clock| clock.get().clock.clone()) {
@@ -214,7 +215,7 @@ impl Guard {
             options.scope = std::sync::Arc::new(options.scope.inside(&ambient.scope));
         }
         if self.traced {
-            options.parent = options.parent.or(call::host_span(py)?);
+            options.parent = options.parent.or(host::span(py)?);
         }
         let parent = parent.map(|parent| parent.get().run.clone()).or_else(|| ambient?.run.clone());
         let run = match parent {

@@ -1,6 +1,7 @@
 //! A hold in Python's hands.
 
 use crate::errors;
+use crate::host;
 use crate::json::{self, Place};
 use crate::later::Later;
 use crate::receipt::Receipt;
@@ -14,21 +15,23 @@ use spendrail::guard;
 use spendrail::guard::Settlement;
 use spendrail::requests::Api;
 use spendrail::{Code, Error};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Reserved amounts, to be settled once.
 #[pyclass(frozen, weakref, module = "spendrail._native")]
 pub(crate) struct Hold {
     hold: Mutex<Option<guard::Hold>>,
+    /// What makes the call's span the host's current one, while this is a block.
+    attached: Mutex<Option<Py<PyAny>>>,
 }
 
 impl Hold {
     pub(crate) fn new(hold: guard::Hold) -> Self {
-        Self { hold: Mutex::new(Some(hold)) }
+        Self { hold: Mutex::new(Some(hold)), attached: Mutex::new(None) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<guard::Hold>> {
-        self.hold.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with<T>(
@@ -242,18 +245,26 @@ impl Hold {
         Later::method(slf.as_any(), "detach", PyTuple::empty(slf.py()), None)
     }
 
-    fn __enter__(slf: Py<Self>) -> Py<Self> {
-        slf
+    fn __enter__(slf: &Bound<'_, Self>) -> PyResult<Py<Self>> {
+        let py = slf.py();
+        let span = slf.get().look(guard::Hold::span)?;
+        if let Some(attached) = host::attach(py, span)? {
+            *slf.get().attached.lock().unwrap_or_else(PoisonError::into_inner) = Some(attached);
+        }
+        Ok(slf.clone().unbind())
     }
 
     #[pyo3(signature = (kind, error, trace, /))]
     fn __exit__(
         &self,
+        py: Python<'_>,
         kind: Option<Bound<'_, PyAny>>,
         error: Option<Bound<'_, PyAny>>,
         trace: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let _ = (error, trace);
+        let attached = self.attached.lock().unwrap_or_else(PoisonError::into_inner).take();
+        host::detach(py, attached)?;
         let Some(kind) = kind else {
             self.abandon();
             return Ok(());

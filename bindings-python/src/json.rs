@@ -6,6 +6,7 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple};
 use serde_json::{Map, Number, Value};
+use spendrail::{Code, Error};
 
 /// How deep a value may be nested.
 const DEPTH_MAX: usize = 128;
@@ -16,6 +17,8 @@ pub(crate) struct Place<'a> {
     above: Option<&'a Place<'a>>,
     key: Key<'a>,
     depth: usize,
+    /// It stands in a configuration: what is wrong there is wrong with the configuration.
+    config: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -27,11 +30,32 @@ enum Key<'a> {
 impl<'a> Place<'a> {
     /// An argument.
     pub(crate) const fn of(name: &'a str) -> Self {
-        Self { above: None, key: Key::Name(name), depth: 0 }
+        Self { above: None, key: Key::Name(name), depth: 0, config: false }
+    }
+
+    /// A configuration.
+    pub(crate) const fn of_config() -> Self {
+        Self { above: None, key: Key::Name(""), depth: 0, config: true }
+    }
+
+    fn wrong(&self, py: Python<'_>, message: &str) -> PyErr {
+        self.error(py, Error::new(Code::ArgumentInvalid, message))
+    }
+
+    fn not_utf8(&self, py: Python<'_>) -> PyErr {
+        self.error(py, Error::new(Code::LabelInvalid, "is not valid UTF-8: it has a lone surrogate"))
+    }
+
+    fn error(&self, py: Python<'_>, error: Error) -> PyErr {
+        let error = error.field(self.path());
+        if self.config {
+            return errors::config(py, &error.recode(Code::ArgumentInvalid, Code::ConfigInvalid));
+        }
+        errors::fault(py, &error)
     }
 
     fn inner(&'a self, key: Key<'a>) -> Self {
-        Self { above: Some(self), key, depth: self.depth.saturating_add(1) }
+        Self { above: Some(self), key, depth: self.depth.saturating_add(1), config: self.config }
     }
 
     fn path(&self) -> String {
@@ -52,7 +76,7 @@ impl<'a> Place<'a> {
 pub(crate) fn from_py(value: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Value> {
     let py = value.py();
     if place.depth > DEPTH_MAX {
-        return Err(errors::argument(py, &place.path(), "is nested too deep"));
+        return Err(place.wrong(py, "is nested too deep"));
     }
     if value.is_none() {
         return Ok(Value::Null);
@@ -60,7 +84,7 @@ pub(crate) fn from_py(value: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Va
     if let Ok(text) = value.cast::<PyString>() {
         return match text.to_str() {
             Ok(text) => Ok(Value::String(text.to_owned())),
-            Err(_) => Err(errors::not_utf8(py, &place.path())),
+            Err(_) => Err(place.not_utf8(py)),
         };
     }
     if let Ok(flag) = value.cast::<PyBool>() {
@@ -71,13 +95,13 @@ pub(crate) fn from_py(value: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Va
             value.extract::<i64>().map(Number::from).or_else(|_| value.extract::<u64>().map(Number::from));
         return match number {
             Ok(number) => Ok(Value::Number(number)),
-            Err(_) => Err(errors::argument(py, &place.path(), "is out of range: it has more than 64 bits")),
+            Err(_) => Err(place.wrong(py, "is out of range: it has more than 64 bits")),
         };
     }
     if let Ok(float) = value.cast::<PyFloat>() {
         return match Number::from_f64(float.value()) {
             Some(number) => Ok(Value::Number(number)),
-            None => Err(errors::argument(py, &place.path(), "is not a finite number")),
+            None => Err(place.wrong(py, "is not a finite number")),
         };
     }
     if let Ok(map) = value.cast::<PyDict>() {
@@ -116,9 +140,9 @@ pub(crate) fn from_keywords(arguments: Option<&Bound<'_, PyDict>>) -> PyResult<M
 fn key_text(key: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<String> {
     let py = key.py();
     let Ok(text) = key.cast::<PyString>() else {
-        return Err(errors::argument(py, &place.path(), "has a key that is not a text"));
+        return Err(place.wrong(py, "has a key that is not a text"));
     };
-    text.to_str().map(str::to_owned).map_err(|_| errors::not_utf8(py, &place.path()))
+    text.to_str().map(str::to_owned).map_err(|_| place.not_utf8(py))
 }
 
 fn from_sequence(value: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Value> {
@@ -142,7 +166,7 @@ fn from_other(value: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Value> {
         return from_dict(&dict, place).map(Value::Object);
     }
     if value.is_instance_of::<pyo3::types::PyBytes>() {
-        return Err(errors::argument(py, &place.path(), "is bytes, not a text"));
+        return Err(place.wrong(py, "is bytes, not a text"));
     }
     if value.cast::<PySequence>().is_ok() {
         return from_sequence(value, place);
@@ -157,7 +181,7 @@ fn from_other(value: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Value> {
     ) {
         return from_py(value.str()?.as_any(), place);
     }
-    Err(errors::argument(py, &place.path(), &format!("is of type {kind}, which cannot be passed")))
+    Err(place.wrong(py, &format!("is of type {kind}, which cannot be passed")))
 }
 
 /// JSON as Python values.

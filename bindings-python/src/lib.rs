@@ -11,6 +11,7 @@ mod errors;
 mod events;
 mod guard;
 mod hold;
+mod host;
 mod json;
 mod later;
 mod receipt;
