@@ -6,24 +6,14 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
 import spendrail
+from one_budget import CALL, guard
 
 CALLS = 50
 FIT = 10
-PRICES = {
-    "catalog": 1,
-    "provider": "test",
-    "models": {"m": {"max_output_tokens": 1_000_000, "prices": [{"rates": {"input": "1", "output": "1"}}]}},
-}
-CALL: dict[str, Any] = {"provider": "test", "model": "m", "input_tokens": 60_000, "max_output_tokens": 40_000}
-
-
-def guard() -> spendrail.Guard:
-    return spendrail.Guard(budgets=[spendrail.Budget("b", limit="1 USD", window="lifetime")], prices=PRICES)
 
 
 def call(own: spendrail.Guard, meet: Callable[[], object]) -> spendrail.Hold | None:
