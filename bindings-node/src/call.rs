@@ -7,7 +7,7 @@ use crate::text::Text;
 use napi_derive::napi;
 use serde_json::Value;
 use spendrail::engine::Decision;
-use spendrail::guard::{Outcome, Run};
+use spendrail::guard::{Outcome, Passage, Run};
 use spendrail::requests::{self, Api};
 use spendrail::telemetry::ParentSpan;
 use spendrail::values::{Dimension, Scope};
@@ -102,6 +102,27 @@ pub fn check(guard: f64, run: f64, args: String, labels: String) -> Option<Strin
 
 fn read(args: &str, labels: &str) -> Result<(Call, Scope), Error> {
     Ok((ffi::call(&parse(args)?)?, ffi::scope(&parse(labels)?)?))
+}
+
+/// What becomes of a request that a wrapped client is about to send: the name of its API if it must be reserved, `""` if
+/// it may pass as it is.
+#[napi(catch_unwind)]
+pub fn passage(
+    guard: f64,
+    run: f64,
+    args: String,
+    labels: String,
+    method: String,
+    path: String,
+) -> Option<String> {
+    let look = || -> Result<Passage, Failure> {
+        let call = Place::of(guard, run)?.call(read(&args, &labels)?);
+        Ok(find(guard)?.passage(&call, &method, &path)?)
+    };
+    Some(match none(look())? {
+        Passage::Guarded(api) => api.as_str().to_owned(),
+        Passage::Free | Passage::Unguarded => String::new(),
+    })
 }
 
 /// Whether to ask the provider for the usage of this streamed reply: the caller did not decide.

@@ -97,6 +97,12 @@ pub fn chunk(hold: f64, event: String) -> bool {
     store::with(|store| store.holds.get(hold).is_some_and(|hold| hold.chunk(&event)))
 }
 
+/// The last word on the usage has arrived.
+#[napi(catch_unwind)]
+pub fn is_complete(hold: f64) -> bool {
+    store::with(|store| store.holds.get(hold).is_some_and(|hold| hold.is_complete()))
+}
+
 /// The stream has ended.
 #[napi(catch_unwind)]
 pub fn finish(hold: f64) -> Option<String> {

@@ -223,6 +223,16 @@ export function isDenied(error: unknown): error is Denied {
   return typeof error === "object" && error !== null && DENIED in error;
 }
 
+/** The denial that an error is, or that it was caused by: helpers of the SDKs put errors of their own around others. */
+export function denialOf(error: unknown): Denied | null {
+  let at = error;
+  for (let depth = 0; depth < 16 && at instanceof Error; depth++) {
+    if (isDenied(at)) return at;
+    at = at.cause;
+  }
+  return null;
+}
+
 /** Why the native function that was just called had no answer. */
 export function failed(): SpendrailError {
   const told = JSON.parse(native.takeFailure()) as { denied?: DenialData; error?: Fault };

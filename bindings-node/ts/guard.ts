@@ -79,11 +79,14 @@ export interface ToolCall extends Labels {
   id?: string | undefined;
 }
 
-/** @internal What a wrapped client knows of a call besides the request. */
-export interface RequestedCall {
+/** @internal What a wrapped client is about to send. */
+export interface ProviderRequest {
   readonly provider: string;
-  readonly server: object | undefined;
+  readonly server: { readonly address: string; readonly port: number } | undefined;
   readonly labels: Labels;
+  readonly method: string;
+  readonly path: string;
+  readonly model: string | undefined;
 }
 
 /** Spend that already happened. One of `usage`, `reply` and `cost`. */
@@ -371,14 +374,22 @@ export class Guard {
     await this.close();
   }
 
-  /** @internal A provider's request, as a wrapped client is about to send it. */
-  reserveRequest(call: RequestedCall, api: string, path: string, body: string): Hold {
-    const { run, labels } = this.#around(call.labels);
-    const args = encode({ provider: call.provider, server: call.server, parent: hostParent() });
-    return this.#held(native.reserveRequest(this.#handle, inside(run), args, labels, api, path, body), run);
+  /** @internal The API of a request that must be reserved; `""` if it may pass. Denied if nobody knows its cost. */
+  passage(request: ProviderRequest): string {
+    const { run, labels } = this.#around(request.labels);
+    const args = encode({ ...about(request), model: request.model ?? "-" });
+    return answered(native.passage(this.#handle, inside(run), args, labels, request.method, request.path));
   }
 
-  /** @internal What an endpoint is: `free`, `allowed`, or `guarded` with an API. Denied otherwise. */
+  /** @internal A provider's request, as a wrapped client is about to send it. `body`: JSON. */
+  reserveRequest(request: ProviderRequest, api: string, body: string): Hold {
+    const { run, labels } = this.#around(request.labels);
+    const args = encode({ ...about(request), model: request.model ?? "-" });
+    const handle = native.reserveRequest(this.#handle, inside(run), args, labels, api, request.path, body);
+    return this.#held(handle, run);
+  }
+
+  /** @internal What is known of an endpoint. */
   endpoint(provider: string, method: string, path: string): { endpoint: string; api?: string } {
     return this.#ask("endpoint", { provider, method, path }) as { endpoint: string; api?: string };
   }
@@ -506,6 +517,11 @@ function told(call: Call | ToolCall): string {
   }
   const foreign = "arguments" in call && call.arguments !== undefined ? { arguments: call.arguments } : {};
   return join(encode(own), foreign);
+}
+
+/** What the core is told of a provider's request besides its body. */
+function about({ provider, server }: ProviderRequest): object {
+  return { provider, server, parent: hostParent() };
 }
 
 /** The host's span, as arguments. */

@@ -11,6 +11,7 @@ export {
   ConfigError,
   type DenialData,
   Denied,
+  denialOf,
   type Failure,
   IdReused,
   InvalidInput,

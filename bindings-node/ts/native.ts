@@ -49,6 +49,14 @@ interface Native {
     body: string,
   ): number;
   check(guard: number, run: number, args: string, labels: string): string | null;
+  passage(
+    guard: number,
+    run: number,
+    args: string,
+    labels: string,
+    method: string,
+    path: string,
+  ): string | null;
   requestWantsUsage(api: string, path: string, body: string): boolean;
 
   holdFacts(hold: number): string | null;
@@ -68,6 +76,7 @@ interface Native {
   settleReply(hold: number, reply: string, errorType: string | undefined): string | null;
   stream(hold: number, api: string | undefined): void;
   chunk(hold: number, event: string): boolean;
+  isComplete(hold: number): boolean;
   finish(hold: number): string | null;
   close(hold: number): string | null;
   cut(hold: number, errorType: string | undefined): string | null;

@@ -127,6 +127,13 @@ impl Hold {
         self.held.as_mut().is_some_and(|held| held.chunk(event))
     }
 
+    /// The stream's last word on its usage has arrived: [`Hold::finish`] has all it needs.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let stream = self.held.as_ref().and_then(|held| held.stream.as_ref());
+        stream.and_then(|stream| stream.reader.as_ref()).is_some_and(StreamReader::is_complete)
+    }
+
     /// Replaces the hold by what was used: the provider's own reply, a [`crate::values::Usage`], or a cost.
     ///
     /// # Errors
