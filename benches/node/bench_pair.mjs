@@ -1,0 +1,106 @@
+// What a guarded call costs from Node: reserve and settle on four budgets, telemetry on. One JSON line per figure.
+//
+//   node benches/node/bench_pair.mjs [--quick]
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+
+const require = createRequire(new URL("../../bindings-node/package.json", import.meta.url));
+const { Guard, Usage } = require("spendrail");
+
+const CALLS = process.argv.includes("--quick") ? 20_000 : 200_000;
+const ROUNDS = 7;
+const COLD_CALLS = 2_000;
+const COLD_BYTES = 8 << 20;
+
+const prices = JSON.stringify({
+  catalog: 1,
+  provider: "test",
+  models: { m: { max_output_tokens: 1000, prices: [{ rates: { input: "1", output: "2" } }] } },
+});
+
+/** Takes every export and keeps nothing. */
+async function receiver() {
+  const server = createServer((request, response) => request.resume().on("end", () => response.end()));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  server.unref();
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+const budget = (name, per) => ({ name, per, limit: "1000000 USD", window: "day" });
+const BUDGETS = [
+  budget("all", []),
+  budget("tenant", ["tenant"]),
+  budget("user", ["tenant", "user"]),
+  budget("feature", ["tenant", "feature"]),
+];
+
+function guardOf(endpoint, budgets = BUDGETS) {
+  const telemetry = endpoint === undefined ? { mode: "off" } : { mode: "native", endpoint };
+  return new Guard({ budgets, telemetry, prices: [{ name: "bench.json", text: prices }] });
+}
+
+const call = {
+  provider: "test",
+  model: "m",
+  inputTokens: 1200,
+  maxOutputTokens: 500,
+  tenant: "acme",
+  user: "u1",
+  feature: "chat",
+};
+const usage = new Usage({ input: 1180, output: 120 });
+
+async function pairs(guard, count, given = () => call) {
+  for (let n = 0; n < count; n++) {
+    const hold = await guard.reserve(given(n));
+    await hold.settle(usage);
+  }
+}
+
+async function warm(guard, given) {
+  await pairs(guard, CALLS / 10, given);
+  const rounds = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const started = process.hrtime.bigint();
+    await pairs(guard, CALLS / ROUNDS, given);
+    rounds.push(Number(process.hrtime.bigint() - started) / (CALLS / ROUNDS));
+    // What a real application does between its calls: let the others run.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return median(rounds);
+}
+
+/** Between the calls 8 MB are touched, as an application does. */
+async function cold(guard) {
+  const memory = new Uint8Array(COLD_BYTES);
+  const taken = [];
+  for (let n = 0; n < COLD_CALLS; n++) {
+    for (let at = 0; at < COLD_BYTES; at += 64) memory[at]++;
+    const started = process.hrtime.bigint();
+    await pairs(guard, 1);
+    taken.push(Number(process.hrtime.bigint() - started));
+  }
+  return median(taken);
+}
+
+function median(numbers) {
+  return numbers.sort((a, b) => a - b)[numbers.length >> 1];
+}
+
+const say = (name, nanos) => console.log(JSON.stringify({ name, unit: "ns", value: Math.round(nanos) }));
+
+const endpoint = await receiver();
+const traced = guardOf(endpoint);
+say("node pair, 4 budgets, telemetry on, warm", await warm(traced));
+say("node pair, 4 budgets, telemetry on, cold", await cold(traced));
+say(
+  "node pair, 4 budgets, telemetry on, one of 100k users",
+  await warm(traced, (n) => ({ ...call, user: `u${(n * 7919) % 100_000}` })),
+);
+say("node pair, 4 budgets, telemetry off, warm", await warm(guardOf(undefined)));
+say("node pair, 1 budget, telemetry on, warm", await warm(guardOf(endpoint, BUDGETS.slice(0, 1))));
+const runs = guardOf(endpoint);
+await runs.run({ tenant: "acme", agent: "a", maxCost: "1000000 USD" }, async () => {
+  say("node pair in a run, 4 budgets, telemetry on, warm", await warm(runs));
+});
+await traced.close();
