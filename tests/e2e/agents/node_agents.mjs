@@ -159,8 +159,13 @@ async function priceChange() {
   const lines = createInterface({ input: process.stdin });
   await new Promise((resolve) => lines.once("line", resolve));
   lines.close();
-  const late = new Promise((resolve) => setTimeout(resolve, RELOAD_MS, false).unref());
+  // The guard's events keep no process alive; this timer does, until one of the two is there.
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, RELOAD_MS, false);
+  });
   const seen = await Promise.race([reloaded, late]);
+  clearTimeout(timer);
   while (!(await events.next()).done);
   const after = await claude.messages.create(ask, same);
   say("reloaded", { reloaded: seen, receipts: [receipt(after)] });
