@@ -42,7 +42,7 @@ fn time(names: &[&str]) {
 fn once(name: &str, count: u32) {
     let work = work::all().into_iter().find(|work| work.name == name).expect("a name of --list");
     let mut prepared = (work.prepare)();
-    (prepared.run)(count);
+    (prepared.run)(100);
     (prepared.rest)();
     measured(&mut prepared, count);
 }
