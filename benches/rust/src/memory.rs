@@ -1,6 +1,6 @@
 //! Resident bytes of an account with its name, over a million of them.
 
-use crate::fixtures::{Telemetry, call, guard_with, reserve, scope, tenant, usage};
+use crate::fixtures::{Telemetry, call, guard_with, reserve, scope, settle, tenant, usage};
 
 const ACCOUNTS: usize = 1_000_000;
 const PAGE: usize = 4096;
@@ -10,8 +10,7 @@ pub fn report() {
                   limit = \"900000 USD\"\nwindow = \"month\"\n";
     let guard = guard_with(config, Telemetry::Off);
     let spend = |nth: usize| {
-        let hold = reserve(&guard, &call(&scope(&tenant(nth))));
-        hold.settle(&usage()).expect("it settles");
+        settle(reserve(&guard, &call(&scope(&tenant(nth)))), &usage());
     };
     spend(0);
     let before = resident();

@@ -1,6 +1,6 @@
 //! Two threads on one guard, as a share of what one thread does alone.
 
-use crate::fixtures::{Telemetry, call, guard, reserve, scope, usage};
+use crate::fixtures::{Telemetry, call, guard, reserve, scope, settle, usage};
 use spendrail::guard::Guard;
 use std::sync::Barrier;
 use std::time::Instant;
@@ -35,7 +35,7 @@ fn rate(guard: &Guard, tenants: &[&str]) -> f64 {
         barrier.wait();
         let started = Instant::now();
         for _ in 0..PAIRS {
-            reserve(guard, &call).settle(&usage).expect("it settles");
+            settle(reserve(guard, &call), &usage);
         }
         started.elapsed().as_secs_f64()
     };

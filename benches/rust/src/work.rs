@@ -1,8 +1,8 @@
 //! The pieces of work that are measured, each under a stable name.
 
 use crate::fixtures::{
-    MODEL, REPLY, Random, TENANTS, Telemetry, call, guard, guard_with, price_list, reserve, scope, tenant,
-    usage,
+    MODEL, REPLY, Random, TENANTS, Telemetry, call, guard, guard_with, price_list, reserve, scope, settle,
+    tenant, usage,
 };
 use crate::harness::{Prepared, Work};
 use spendrail::catalog::{Catalog, ModelEntry, PriceContext, Resolution, Tier};
@@ -62,7 +62,7 @@ fn anchor(random: bool) -> Prepared {
 fn pair(guard: Guard) -> Prepared {
     let (call, usage) = (call(&scope("acme")), usage());
     let worker = guard.clone();
-    let once = move || drop(black_box(reserve(&guard, black_box(&call)).settle(&usage).expect("it settles")));
+    let once = move || settle(reserve(&guard, black_box(&call)), &usage);
     Prepared::new(once).resting(move || catch_up(&worker))
 }
 
@@ -76,7 +76,7 @@ fn pair_with_building_the_call() -> Prepared {
     let (guard, scope, usage) = (guard(4, Telemetry::Off), scope("acme"), usage());
     Prepared::new(move || {
         let call = call(black_box(&scope));
-        drop(black_box(reserve(&guard, &call).settle(&usage).expect("it settles")));
+        settle(reserve(&guard, &call), &usage);
     })
 }
 
@@ -85,7 +85,7 @@ fn pair_random(telemetry: Telemetry) -> Prepared {
     let calls: Vec<Call> = (0..TENANTS).map(|nth| call(&scope(&tenant(nth)))).collect();
     let (usage, worker, mut dice) = (usage(), guard.clone(), Random::new());
     for (nth, call) in calls.iter().enumerate() {
-        drop(reserve(&guard, call).settle(&usage).expect("it settles"));
+        settle(reserve(&guard, call), &usage);
         if nth % 1_000 == 0 {
             catch_up(&guard);
         }
@@ -93,7 +93,7 @@ fn pair_random(telemetry: Telemetry) -> Prepared {
     catch_up(&guard);
     let once = move || {
         let call = &calls[dice.below(TENANTS)];
-        drop(black_box(reserve(&guard, call).settle(&usage).expect("it settles")));
+        settle(reserve(&guard, call), &usage);
     };
     Prepared::new(once).resting(move || catch_up(&worker))
 }
@@ -102,7 +102,7 @@ fn pair_with_reply() -> Prepared {
     let (guard, call) = (guard(4, Telemetry::Off), call(&scope("acme")));
     let reply: serde_json::Value = serde_json::from_str(REPLY).expect("JSON");
     Prepared::new(move || {
-        drop(black_box(reserve(&guard, &call).settle(black_box(&reply)).expect("it settles")));
+        settle(reserve(&guard, &call), black_box(&reply));
     })
 }
 

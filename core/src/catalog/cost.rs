@@ -13,7 +13,7 @@ pub struct Cost {
     /// The sum of the lines; the largest amount there is if `overflow`.
     pub total: AttoUsd,
     /// One line per bucket that was used and priced, in the order of [`Bucket::ALL`].
-    pub lines: SmallVec<[Line; 6]>,
+    pub lines: SmallVec<[Line; 4]>,
     /// Buckets that were used and have no rate, not even by the fallback chain.
     pub unpriced: SmallVec<[Bucket; 2]>,
     /// The amount does not fit: a quantity or a rate that no real call has.

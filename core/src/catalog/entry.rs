@@ -93,7 +93,13 @@ impl Multiplier {
     /// Whether it applies to a rate of this key.
     #[inline]
     pub(super) fn covers(&self, key: Bucket) -> bool {
-        self.except & (1u64 << key.index()) == 0
+        self.covers_all(1u64 << key.index())
+    }
+
+    /// Whether it applies to every key of a bit mask.
+    #[inline]
+    pub(super) fn covers_all(&self, keys: u64) -> bool {
+        self.except & keys == 0
     }
 }
 

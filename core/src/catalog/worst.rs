@@ -51,6 +51,9 @@ const OUTPUT: u64 = mask(&[
     Bucket::OutputVideo,
 ]);
 
+/// Every rate key that a token can be priced by, fallbacks included.
+const TOKENS: u64 = INPUT | CACHE_WRITE | MEDIA | OUTPUT;
+
 /// One bit per bucket.
 const fn mask(buckets: &[Bucket]) -> u64 {
     let (mut bits, mut rest) = (0, buckets);
@@ -122,16 +125,23 @@ impl<'a> Bound<'a> {
         if quantity == 0 {
             return Ok(AttoUsd::ZERO);
         }
+        // Where every multiplier applies to all of them, the dearest rate makes the dearest amount.
+        let keys = TOKENS | 1 << bucket.index();
+        let alike = self.multipliers.iter().all(|multiplier| multiplier.covers_all(keys));
         let mut most = AttoUsd::ZERO;
+        let mut dearest: Option<Keyed> = None;
         for table in &self.tables {
             // What a unit is unless something makes it more.
             let plain = table.rate(bucket).ok_or(Unpriced { bucket })?;
-            most = most.max(self.amount(quantity, plain, bucket));
-            for keyed in table.listed(kinds) {
-                most = most.max(self.amount(quantity, keyed, bucket));
+            for keyed in std::iter::once(plain).chain(table.listed(kinds)) {
+                if !alike {
+                    most = most.max(self.amount(quantity, keyed, bucket));
+                } else if dearest.is_none_or(|so_far| so_far.rate < keyed.rate) {
+                    dearest = Some(keyed);
+                }
             }
         }
-        Ok(most)
+        Ok(dearest.map_or(most, |keyed| self.amount(quantity, keyed, bucket)))
     }
 
     fn request_fee(&self, times: u64) -> AttoUsd {

@@ -1,17 +1,19 @@
 //! The counters of one budget for one value of `per` in one window.
 
-use super::hold::Remaining;
+use super::hold::{Contribution, Leg, Remaining};
 use super::key;
 use crate::policy::Window;
 use crate::rules::AccountRule;
 use crate::values::{Dimension, Duration, Label, Timestamp, Unit};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// The counters. `available = limit + topped_up − spent − held − unconfirmed`.
 #[derive(Clone, Debug)]
 pub struct Account {
     pub(super) rule: Arc<AccountRule>,
-    pub(super) key: Box<[u8]>,
+    /// In place for ordinary labels: whoever finds an account by its key has it in the cache then.
+    pub(super) key: SmallVec<[u8; 40]>,
     pub(super) window: Window,
     pub(super) limit: i64,
     pub(super) topped_up: i64,
@@ -45,7 +47,7 @@ impl Account {
     ) -> Self {
         Self {
             rule: Arc::clone(rule),
-            key: key.into(),
+            key: SmallVec::from_slice(key),
             window,
             limit,
             topped_up: 0,
@@ -72,6 +74,22 @@ impl Account {
 
     pub(super) fn remaining(&self) -> Remaining {
         Remaining { budget: Arc::clone(&self.rule.name), unit: self.rule.unit, available: self.available() }
+    }
+
+    /// Moves by the difference between what a leg contributed and what it contributes from now on. Returns the
+    /// alerts that are newly reached, one bit each.
+    pub(super) fn post(&mut self, leg: &mut Leg, next: Contribution, now: Timestamp) -> u16 {
+        let before = std::mem::replace(&mut leg.now, next);
+        let moved = |sum: i64, from: i64, to: i64| sum.saturating_sub(from).saturating_add(to);
+        self.held = moved(self.held, before.held, next.held);
+        self.unconfirmed = moved(self.unconfirmed, before.unconfirmed, next.unconfirmed);
+        self.freed = moved(self.freed, before.freed, next.freed);
+        self.spent = moved(self.spent, before.spent, next.spent);
+        self.touched = now;
+        if self.rule.alerts.is_empty() || next.spent <= before.spent {
+            return 0;
+        }
+        self.newly_reached()
     }
 
     /// Its run has ended. A late settle still counts.
@@ -111,7 +129,7 @@ impl Account {
     }
 
     /// The alerts that are newly reached, as places in the rule's list; they are marked as sent.
-    pub(super) fn newly_reached(&mut self) -> u16 {
+    fn newly_reached(&mut self) -> u16 {
         let fresh = self.reached() & !self.alerted;
         self.alerted |= fresh;
         fresh
@@ -121,9 +139,8 @@ impl Account {
         let base = i128::from(self.limit) + i128::from(self.topped_up);
         let reached =
             |points: &u32| i128::from(self.spent) * 10_000 >= base * i128::from(*points) && self.spent > 0;
-        let bit = |at: usize| u32::try_from(at).ok().and_then(|at| 1u16.checked_shl(at)).unwrap_or(0);
         let marks = self.rule.alerts.iter().enumerate().filter(|(_, points)| reached(points));
-        marks.fold(0, |mask, (at, _)| mask | bit(at))
+        marks.fold(0, |mask, (at, _)| mask | alert_bit(at))
     }
 
     /// The account as people see it.
@@ -144,6 +161,11 @@ impl Account {
             as_of,
         }
     }
+}
+
+/// The bit of the alert at this place in its rule.
+pub(super) fn alert_bit(at: usize) -> u16 {
+    u32::try_from(at).ok().and_then(|at| 1u16.checked_shl(at)).unwrap_or(0)
 }
 
 /// The dimensions of `per` and their values in a key.

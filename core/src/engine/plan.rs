@@ -43,6 +43,17 @@ pub struct PlannedLeg<'r> {
     pub limit: i64,
 }
 
+impl<'r> PlannedLeg<'r> {
+    /// As the books want it.
+    #[must_use]
+    pub fn request<'a>(&self, keys: &'a AccountKeys) -> LegRequest<'a>
+    where
+        'r: 'a,
+    {
+        LegRequest { rule: self.rule, key: keys.get(&self.key), window: self.window, limit: self.limit }
+    }
+}
+
 /// What a call would do.
 #[derive(Debug)]
 pub struct Plan<'r> {
@@ -62,6 +73,7 @@ pub struct Plan<'r> {
 ///
 /// # Errors
 /// `too_many_legs`: more than 64 accounts. `amount_too_large`: it could cost more than one operation may carry.
+#[inline]
 pub fn plan<'r>(
     call: &Call,
     scope: &Scope,
@@ -93,10 +105,12 @@ pub fn plan<'r>(
             Estimate::default()
         }
     };
-    let mut plan = Plan { entry, estimate, refusal, ..Plan::empty() };
+    let mut plan = Plan::empty();
+    (plan.entry, plan.estimate, plan.refusal) = (entry, estimate, refusal);
     plan.add_budgets(&facts, rules, now)?;
     plan.add_runs(rules, frames);
-    plan.bounded()
+    plan.bounded()?;
+    Ok(plan)
 }
 
 fn resolve<'r>(call: &Call, rules: &'r Rules) -> (Option<&'r Arc<ModelEntry>>, Option<Refusal>) {
@@ -230,8 +244,8 @@ impl<'r> Plan<'r> {
         }
     }
 
-    fn bounded(self) -> Result<Self> {
-        if self.legs.len() > LEGS_PER_CALL_MAX { Err(self.too_many()) } else { Ok(self) }
+    fn bounded(&self) -> Result<()> {
+        if self.legs.len() > LEGS_PER_CALL_MAX { Err(self.too_many()) } else { Ok(()) }
     }
 
     fn too_many(&self) -> Error {
@@ -242,15 +256,10 @@ impl<'r> Plan<'r> {
         Error::new(Code::TooManyLegs, message).hint("use fewer budgets, or runs that are less deep")
     }
 
-    /// The legs as the books want them.
-    pub fn requests(&self) -> impl Iterator<Item = LegRequest<'_>> {
-        self.legs.iter().map(|leg| self.request(leg))
-    }
-
     /// One leg as the books want it.
     #[must_use]
     pub fn request(&self, leg: &PlannedLeg<'r>) -> LegRequest<'_> {
-        LegRequest { rule: leg.rule, key: self.key(leg), window: leg.window, limit: leg.limit }
+        leg.request(&self.keys)
     }
 
     /// The bytes of a leg's key.

@@ -35,6 +35,15 @@ impl<T> Slots<T> {
         value
     }
 
+    /// As [`Slots::remove`], in place.
+    pub(super) fn clear(&mut self, slot: u32) {
+        let place = usize::try_from(slot).ok().and_then(|at| self.places.get_mut(at));
+        if let Some(place) = place.filter(|place| place.is_some()) {
+            *place = None;
+            self.free.push(slot);
+        }
+    }
+
     pub(super) fn get(&self, slot: u32) -> Option<&T> {
         self.places.get(usize::try_from(slot).ok()?)?.as_ref()
     }

@@ -7,15 +7,14 @@ use super::run::RunState;
 use super::state::State;
 use crate::codes::Code;
 use crate::engine::{
-    Call, CallKind, Decision, Denial, Failure, HoldKey, HoldOutcome, HoldRequest, LegRequest, Pinned, Plan,
-    Quantities, Refusal, RunFrame, estimate_of, plan,
+    Call, CallKind, Decision, Denial, Failure, HoldKey, HoldOutcome, HoldRequest, Pinned, Plan, Quantities,
+    Refusal, RunFrame, estimate_of, plan,
 };
 use crate::error::{Error, Result};
 use crate::policy::{Enforce, Mode};
 use crate::rules::Rules;
 use crate::telemetry::{self, Flags, SpanIds};
 use crate::values::{Id, Scope, Timestamp};
-use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -81,7 +80,6 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
         undo();
         return Ok(deny(state, call, &scope, span, Denial::refused(refusal, now)));
     }
-    let legs: SmallVec<[LegRequest<'_>; 8]> = plan.requests().collect();
     let id = state.ids.next();
     let pinned = call.id.is_some().then(|| {
         let (entry, estimate) = (plan.entry.cloned(), plan.estimate);
@@ -91,7 +89,8 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
         id: id.0,
         name: call.id.as_ref(),
         content,
-        legs: &legs,
+        legs: &plan.legs,
+        keys: &plan.keys,
         amounts: &plan.estimate.quantities,
         deadline: now.saturating_add(rules.policy.ledger.max_call_duration),
         generation: rules.generation,
@@ -133,7 +132,7 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
         key: Some(key),
         entry: plan.entry.cloned(),
         kind: call.kind.clone(),
-        provider: call.provider.clone(),
+        provider: call.provider.as_ref().filter(|_| plan.entry.is_none()).cloned(),
         model: Arc::clone(&call.model),
         scope,
         context: call.context.clone(),
@@ -182,7 +181,7 @@ fn again(
         would_deny: None,
         stream: None,
     };
-    Hold::new(Box::new(held), Id(key.id()), true, SmallVec::new())
+    Hold::new(Box::new(held), Id(key.id()), true, Vec::new())
 }
 
 /// Why an enforcing mode, or an enforcing budget, would have denied.
@@ -351,5 +350,5 @@ fn unguarded(
         would_deny: None,
         stream: None,
     };
-    Hold::new(Box::new(held), state.ids.next(), false, SmallVec::new())
+    Hold::new(Box::new(held), state.ids.next(), false, Vec::new())
 }

@@ -16,7 +16,6 @@ use crate::rules::Rules;
 use crate::runtime::fork;
 use crate::telemetry::{self, Flags, Operation, RequestParams, Server, SpanIds, StreamTimes};
 use crate::values::{Id, Label, NanoUsd, Scope, Timestamp};
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What is known of a call from its reserve to its settle. It keeps the rules that the call was reserved with.
@@ -29,6 +28,7 @@ pub(crate) struct Held {
     pub(super) key: Option<HoldKey>,
     pub(super) entry: Option<Arc<ModelEntry>>,
     pub(super) kind: CallKind,
+    /// As the call names it; not kept where a price entry says it.
     pub(super) provider: Option<Label>,
     pub(super) model: Label,
     pub(super) scope: Arc<Scope>,
@@ -64,11 +64,11 @@ pub struct Hold {
     id: Id,
     /// An answer that was given before: another handle has the duty to settle.
     repeated: bool,
-    failures: SmallVec<[Failure; 1]>,
+    failures: Vec<Failure>,
 }
 
 impl Hold {
-    pub(super) fn new(held: Box<Held>, id: Id, repeated: bool, failures: SmallVec<[Failure; 1]>) -> Self {
+    pub(super) fn new(held: Box<Held>, id: Id, repeated: bool, failures: Vec<Failure>) -> Self {
         Self { held: Some(held), id, repeated, failures }
     }
 
@@ -155,7 +155,7 @@ impl Hold {
     ) -> Result<Receipt> {
         let held = self.take()?;
         match settle::read(&held, settlement.into()) {
-            Ok(bill) => settle::settle(*held, bill, error_type),
+            Ok(answer) => settle::settle(held, answer, error_type),
             Err(error) => {
                 self.held = Some(held);
                 Err(error)
@@ -168,7 +168,7 @@ impl Hold {
     /// # Errors
     /// As [`Hold::settle`].
     pub fn finish(&mut self) -> Result<Receipt> {
-        settle::end(*self.take()?, Ending::Complete, None)
+        settle::end(self.take()?, Ending::Complete, None)
     }
 
     /// We closed the stream early: what was counted so far and a margin of 256 output tokens is used, the rest is
@@ -177,7 +177,7 @@ impl Hold {
     /// # Errors
     /// As [`Hold::settle`].
     pub fn close(&mut self) -> Result<Receipt> {
-        settle::end(*self.take()?, Ending::Closed, None)
+        settle::end(self.take()?, Ending::Closed, None)
     }
 
     /// The connection is gone or timed out: what was counted so far is used, the rest follows the expiry policy.
@@ -186,7 +186,7 @@ impl Hold {
     /// # Errors
     /// As [`Hold::settle`].
     pub fn cut(&mut self, error_type: Option<&str>) -> Result<Receipt> {
-        settle::end(*self.take()?, Ending::Cut, error_type)
+        settle::end(self.take()?, Ending::Cut, error_type)
     }
 
     /// Gives everything back, because nothing was billed: the request never left, or the provider refused it.
@@ -195,7 +195,7 @@ impl Hold {
     /// # Errors
     /// `hold_closed`, `hold_foreign`.
     pub fn release(&mut self, error_type: Option<&str>) -> Result<()> {
-        settle::release(*self.take()?, error_type)
+        settle::release(self.take()?, error_type)
     }
 
     /// Lets the hold outlive this handle and this process: [`crate::guard::Guard::settle`] and
@@ -231,7 +231,7 @@ impl Drop for Hold {
             std::mem::forget(held);
         } else if !self.repeated && held.key.is_some() {
             // There is nobody left to tell.
-            let _ = settle::end(*held, Ending::Lost, None);
+            let _ = settle::end(held, Ending::Lost, None);
         }
     }
 }
@@ -242,7 +242,7 @@ impl Held {
     }
 
     fn begin_stream(&mut self, api: Option<Api>) {
-        let reader = api.map(|api| StreamReader::new(api, self.provider.as_deref()));
+        let reader = api.map(|api| StreamReader::new(api, self.provider().map(|provider| &**provider)));
         self.stream = Some(Box::new(Stream { reader, times: StreamTimes::default(), last: None }));
     }
 
@@ -252,6 +252,11 @@ impl Held {
         stream.times.chunk(stream.last, now);
         stream.last = Some(now);
         stream.reader.as_mut().is_some_and(|reader| reader.feed(event).usage_only)
+    }
+
+    /// The provider, as the catalog names it if it knows it.
+    pub(super) fn provider(&self) -> Option<&Label> {
+        self.entry.as_ref().map(|entry| entry.provider()).or(self.provider.as_ref())
     }
 
     /// The tool's name, for a tool call.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admit;
+mod bill;
 mod builder;
 mod endpoint;
 mod events;
@@ -108,18 +109,18 @@ impl Guard {
 
     /// This process's state. A forked child builds its own and leaks what it inherited: that may hold locks which
     /// nobody will ever open.
-    fn state(&self) -> Result<Arc<State>> {
+    fn state(&self) -> Result<arc_swap::Guard<Arc<State>>> {
         let state = self.state.load();
         if state.fork_generation == fork::generation() {
-            return Ok(Arc::clone(&state));
+            return Ok(state);
         }
         if state.rules.load().policy.ledger.require_shared {
             return Err(Error::new(Code::LedgerNotShared, "the memory ledger does not reach over a fork")
                 .hint("use a shared ledger, or build the guard after the fork"));
         }
         let fresh = State::new(state.setup.clone())?;
-        std::mem::forget(self.state.swap(Arc::clone(&fresh)));
-        Ok(fresh)
+        std::mem::forget(self.state.swap(fresh));
+        Ok(self.state.load())
     }
 
     /// Reserves the worst case of a call on every account that applies, or on none.
@@ -127,7 +128,7 @@ impl Guard {
     /// # Errors
     /// Faults only (`label_invalid`, `id_reused`, `too_many_legs`, `closed`, …); a denial is an [`Outcome`].
     pub fn try_reserve(&self, call: &Call) -> Result<Outcome> {
-        admit::try_reserve(&self.state()?, call, None)
+        admit::try_reserve(&*self.state()?, call, None)
     }
 
     /// Reserves a call and waits where a shared ledger must be asked.
@@ -152,7 +153,7 @@ impl Guard {
     /// # Errors
     /// As [`Guard::try_reserve`].
     pub fn check(&self, call: &Call) -> Result<Decision> {
-        admit::check(&self.state()?, call, None)
+        admit::check(&*self.state()?, call, None)
     }
 
     /// Settles a detached hold by its token.
@@ -160,7 +161,7 @@ impl Guard {
     /// # Errors
     /// `token_invalid`, `id_reused`, `usage_invalid`.
     pub fn settle<'a>(&self, token: &str, settlement: impl Into<Settlement<'a>>) -> Result<Receipt> {
-        token::settle(&self.state()?, token, settlement.into())
+        token::settle(&*self.state()?, token, settlement.into())
     }
 
     /// Releases a detached hold by its token, because nothing was billed.
@@ -168,7 +169,7 @@ impl Guard {
     /// # Errors
     /// `token_invalid`, `hold_closed`.
     pub fn release(&self, token: &str) -> Result<()> {
-        token::release(&self.state()?, token)
+        token::release(&*self.state()?, token)
     }
 
     /// Records spend that already happened, at `at` (now if `None`). Never denied; the call must have an id.
@@ -181,7 +182,7 @@ impl Guard {
         settlement: impl Into<Settlement<'a>>,
         at: Option<Timestamp>,
     ) -> Result<Receipt> {
-        record::record(&self.state()?, call, settlement.into(), at)
+        record::record(&*self.state()?, call, settlement.into(), at)
     }
 
     /// The exact cost of a usage, line by line, under the prices in force.

@@ -2,7 +2,7 @@
 
 use crate::catalog::Cost;
 use crate::catalog::normalise::Anomaly;
-use crate::engine::Remaining;
+use crate::engine::{Remaining, Settled};
 use crate::telemetry::Flags;
 use crate::values::{AttoUsd, Id, Label, NanoUsd, Usage};
 use smallvec::SmallVec;
@@ -40,6 +40,18 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Takes in what the ledger says of the settle.
+    pub(super) fn posted_as(&mut self, id: Id, done: Settled) {
+        self.id = id;
+        for (set, flag) in [(done.late, Flags::LATE), (done.over_run, Flags::OVER_RUN)] {
+            if set {
+                self.flags = self.flags.with(flag);
+            }
+        }
+        self.repeated = done.repeated;
+        self.remaining = done.remaining;
+    }
+
     /// The exact cost in USD.
     #[must_use]
     pub fn total(&self) -> AttoUsd {

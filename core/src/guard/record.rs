@@ -1,15 +1,15 @@
 //! Spend that already happened: recorded on every account, never denied.
 
+use super::bill::Bill;
 use super::hold::Held;
-use super::settle::{self, Bill, Settlement};
+use super::settle::{self, Settlement};
 use super::state::State;
 use super::{Receipt, admit};
 use crate::codes::Code;
-use crate::engine::{Call, HoldOutcome, HoldRequest, LegRequest, Pinned, plan};
+use crate::engine::{Call, HoldOutcome, HoldRequest, Pinned, plan};
 use crate::error::{Error, Result};
 use crate::telemetry::{Flags, SpanIds};
 use crate::values::Timestamp;
-use smallvec::SmallVec;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ pub(super) fn record(
         would_deny: None,
         stream: None,
     };
-    let bill = settle::read(&held, settlement)?;
+    let bill = Bill::of(&held, settle::read(&held, settlement)?, now);
     let content = content(call, &bill);
     if let Some((key, Some(pinned))) = state.ledger.known(name, content)? {
         // Told before: the same receipt, whatever the prices are now.
@@ -65,18 +65,18 @@ pub(super) fn record(
         held.rules = Arc::clone(&pinned.rules);
         held.entry.clone_from(&pinned.entry);
         held.started = pinned.started;
-        let bill = settle::read(&held, settlement)?;
-        return settle::settle(held, bill, None);
+        let answer = settle::read(&held, settlement)?;
+        return settle::settle(Box::new(held), answer, None);
     }
     let (entry, estimate) = (held.entry.clone(), held.estimate);
     let pinned = Arc::new(Pinned { rules: Arc::clone(&rules), entry, estimate, started: at });
-    let used = settle::quantities(&held, &bill);
-    let legs: SmallVec<[LegRequest<'_>; 8]> = plan.requests().collect();
+    let used = bill.quantities(&held);
     let request = HoldRequest {
         id: state.ids.next().0,
         name: Some(name),
         content,
-        legs: &legs,
+        legs: &plan.legs,
+        keys: &plan.keys,
         amounts: &used,
         deadline: Timestamp::MAX,
         generation: rules.generation,
@@ -89,16 +89,16 @@ pub(super) fn record(
             return Err(Error::new(Code::TooManyAccounts, "no room for another account"));
         }
     };
-    settle::settle(Held { key: Some(key), ..held }, bill, None)
+    settle::settle_bill(Box::new(Held { key: Some(key), ..held }), bill, now, None)
 }
 
 /// A digest of what is recorded, for `id_reused`: the call and what it used, not what that cost. A cost that the
 /// caller states is content.
 fn content(call: &Call, bill: &Bill) -> u64 {
     let mut hasher = foldhash::fast::FixedState::default().build_hasher();
-    match &bill.usage {
+    match &bill.receipt.usage {
         Some(usage) => usage.iter().for_each(|used| used.hash(&mut hasher)),
-        None => bill.posted.hash(&mut hasher),
+        None => bill.receipt.posted.hash(&mut hasher),
     }
     call.content(&call.scope).hash(&mut hasher);
     hasher.finish()

@@ -1,64 +1,81 @@
 //! What a call leaves for telemetry.
 
 use super::hold::Held;
-use super::settle::Bill;
 use super::state::State;
+use crate::catalog::normalise::Reply;
 use crate::engine::{Call, CallKind, Denial};
 use crate::telemetry::{
     Flags, InferenceRecord, ModalityTokens, Outcome, Record, Refusal, RequestParams, SpanIds, TokenUsage,
     ToolRecord,
 };
-use crate::values::{Bucket, Label, Scope, Timestamp, Usage};
+use crate::values::{Bucket, Label, NanoUsd, Scope, Timestamp, Usage};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
+/// How a call ended.
+#[derive(Debug, Default)]
+pub(super) struct Ended<'a> {
+    pub(super) outcome: Outcome,
+    pub(super) flags: Flags,
+    pub(super) usage: Option<&'a Usage>,
+    /// What was posted; `None` if nothing was.
+    pub(super) cost: Option<NanoUsd>,
+    pub(super) reply: Option<Box<Reply>>,
+}
+
 /// A call has ended: settled, released, cut or lost.
-pub(super) fn ended(held: &Held, now: Timestamp, bill: &Bill, flags: Option<Flags>, outcome: Outcome) {
+pub(super) fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
+    let Ended { outcome, flags, usage, cost, reply } = ended;
     if let Some(run) = &held.run {
-        run.used(bill.usage.as_ref(), bill.posted);
+        run.used(usage, cost.unwrap_or_default());
     }
     if !held.state.recorder.enabled() {
         return;
     }
-    let cost = flags.is_some().then_some(bill.posted);
-    let flags = flags.unwrap_or(held.flags);
-    let record = match held.tool() {
-        Some(tool) => Record::Tool(Box::new(ToolRecord {
-            span: held.span,
-            started: held.started,
+    let provider = held.provider().cloned().unwrap_or_else(|| Label::from("unknown"));
+    // What the hold knew moves on to the record; only what others share is cloned.
+    let Held { state, rules, kind, model, scope, params, server, span, started, would_deny, stream, .. } =
+        *held;
+    let params = with_reply(params, reply.as_deref());
+    let (response_model, response_id, finish_reasons) =
+        reply.map(|reply| (reply.model, reply.id, reply.finish_reasons)).unwrap_or_default();
+    let record = match kind {
+        CallKind::Tool { name: tool, .. } => Record::Tool(Box::new(ToolRecord {
+            span,
+            started,
             ended: now,
-            scope: Arc::clone(&held.scope),
-            tool: Arc::clone(tool),
+            scope,
+            tool,
             call_id: None,
             tool_type: Some("function"),
             cost,
             flags,
             outcome,
-            would_deny: held.would_deny.clone(),
+            would_deny,
         })),
-        None => Record::Inference(Box::new(InferenceRecord {
-            span: held.span,
+        CallKind::Model => Record::Inference(Box::new(InferenceRecord {
+            span,
             operation: held.operation,
-            started: held.started,
+            started,
             ended: now,
-            stream: held.stream.as_ref().map(|stream| Box::new(stream.times.clone())),
-            scope: Arc::clone(&held.scope),
-            provider: provider(held),
-            request_model: Some(Arc::clone(&held.model)),
-            response_model: bill.reply.model.clone(),
-            response_id: bill.reply.id.clone(),
-            finish_reasons: bill.reply.finish_reasons.clone(),
-            params: params(held, bill),
-            server: held.server.clone(),
-            usage: bill.usage.as_ref().map(tokens),
+            stream: stream.map(|stream| Box::new(stream.times)),
+            scope,
+            provider,
+            request_model: Some(model),
+            response_model,
+            response_id,
+            finish_reasons,
+            params,
+            server,
+            usage: usage.map(tokens),
             cost,
             flags,
             outcome,
-            price_version: Some(Arc::clone(held.rules.catalog.version())),
-            would_deny: held.would_deny.clone(),
+            price_version: Some(Arc::clone(rules.catalog.version())),
+            would_deny,
         })),
     };
-    held.state.recorder.push(record);
+    state.recorder.push(record);
 }
 
 /// A call was denied: a span with `error.type` and a counted decision.
@@ -108,17 +125,11 @@ pub(super) fn denied(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanI
     state.recorder.push(record);
 }
 
-fn provider(held: &Held) -> Label {
-    let priced = held.entry.as_ref().map(|entry| entry.provider());
-    priced.or(held.provider.as_ref()).cloned().unwrap_or_else(|| Label::from("unknown"))
-}
-
-fn params(held: &Held, bill: &Bill) -> Option<Box<RequestParams>> {
-    let reply = &bill.reply;
-    if reply.service_tier.is_none() && reply.system_fingerprint.is_none() {
-        return held.params.clone();
-    }
-    let mut params = held.params.clone().unwrap_or_default();
+/// What the request asked for, and what the reply said about it.
+fn with_reply(params: Option<Box<RequestParams>>, reply: Option<&Reply>) -> Option<Box<RequestParams>> {
+    let said = |reply: &&Reply| reply.service_tier.is_some() || reply.system_fingerprint.is_some();
+    let Some(reply) = reply.filter(said) else { return params };
+    let mut params = params.unwrap_or_default();
     if params.openai_api.is_some() {
         params.openai_response_tier.clone_from(&reply.service_tier);
         params.openai_system_fingerprint.clone_from(&reply.system_fingerprint);

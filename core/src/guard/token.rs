@@ -6,7 +6,7 @@ use super::settle::{self, Settlement, digest};
 use super::state::State;
 use crate::catalog::{ModelEntry, PriceContext, Tier};
 use crate::codes::Code;
-use crate::engine::{CallKind, Estimate, HoldOutcome, HoldRequest, LegRequest, Plan, Quantities};
+use crate::engine::{CallKind, Estimate, HoldOutcome, HoldRequest, Plan, Quantities};
 use crate::error::{Error, Result};
 use crate::policy::Facts;
 use crate::telemetry::{Flags, Operation};
@@ -14,7 +14,6 @@ use crate::values::{Dimension, Label, NanoUsd, Scope, Timestamp};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 const PREFIX: &str = "sr1.";
@@ -45,7 +44,7 @@ pub(super) fn detach(held: &Held) -> Result<String> {
     held.state.ledger.expose(key, held.state.now().saturating_add(longest));
     let token = Token {
         id: format!("{:032x}", key.id()),
-        provider: held.provider.as_deref().map(str::to_owned),
+        provider: held.provider().map(ToString::to_string),
         model: held.model.to_string(),
         tool: held.tool().map(ToString::to_string),
         scope: scope_pairs(&held.scope),
@@ -70,11 +69,11 @@ pub(super) fn detach(held: &Held) -> Result<String> {
 /// Settles the hold of a token. A hold that the ledger does not know (any more) is charged all the same, as `orphan`.
 pub(super) fn settle(state: &Arc<State>, token: &str, settlement: Settlement<'_>) -> Result<Receipt> {
     let (held, id) = restore(state, token)?;
-    let bill = settle::read(&held, settlement)?;
+    let answer = settle::read(&held, settlement)?;
     if held.key.is_some() {
-        return settle::settle(held, bill, None);
+        return settle::settle(held, answer, None);
     }
-    adopt_orphan(held, id).and_then(|held| settle::settle(held, bill, None))
+    adopt_orphan(held, id).and_then(|held| settle::settle(held, answer, None))
 }
 
 /// Gives the hold of a token back.
@@ -86,7 +85,7 @@ pub(super) fn release(state: &Arc<State>, token: &str) -> Result<()> {
     }
 }
 
-fn restore(state: &Arc<State>, token: &str) -> Result<(Held, u128)> {
+fn restore(state: &Arc<State>, token: &str) -> Result<(Box<Held>, u128)> {
     let token = read(token)?;
     let id = u128::from_str_radix(&token.id, 16).map_err(|_| damaged("the id is not one"))?;
     let entry =
@@ -140,11 +139,11 @@ fn restore(state: &Arc<State>, token: &str) -> Result<(Held, u128)> {
         would_deny: None,
         stream: None,
     };
-    Ok((held, id))
+    Ok((Box::new(held), id))
 }
 
 /// Makes the hold again, by force, on the accounts that the call would have today.
-fn adopt_orphan(mut held: Held, id: u128) -> Result<Held> {
+fn adopt_orphan(mut held: Box<Held>, id: u128) -> Result<Box<Held>> {
     let rules = Arc::clone(&held.rules);
     let now = held.state.now();
     let facts = Facts {
@@ -155,13 +154,13 @@ fn adopt_orphan(mut held: Held, id: u128) -> Result<Held> {
     };
     let mut plan = Plan::empty();
     plan.add_budgets(&facts, &rules, now)?;
-    let legs: SmallVec<[LegRequest<'_>; 4]> = plan.requests().collect();
     let name: Label = format!("orphan-{id:032x}").into();
     let request = HoldRequest {
         id,
         name: Some(&name),
         content: digest(&held.estimate.quantities),
-        legs: &legs,
+        legs: &plan.legs,
+        keys: &plan.keys,
         amounts: &held.estimate.quantities,
         deadline: now.saturating_add(rules.policy.ledger.max_call_duration),
         generation: rules.generation,

@@ -197,6 +197,22 @@ impl Bucket {
     }
 }
 
+const INPUT_TOKENS: u64 = mask(0, Bucket::Output.index());
+const OUTPUT_TOKENS: u64 = mask(Bucket::Output.index(), Bucket::COUNT);
+
+/// One bit per bucket of tokens with an index in `[from, to)`.
+const fn mask(from: usize, to: usize) -> u64 {
+    let (mut bits, mut rest) = (0, Bucket::ALL);
+    while let [bucket, others @ ..] = rest {
+        let index = bucket.index();
+        if bucket.is_tokens() && from <= index && index < to {
+            bits |= 1 << index;
+        }
+        rest = others;
+    }
+    bits
+}
+
 /// Most that one bucket of one call may hold: 2⁴⁰ (above it is a damaged reply, not a call).
 pub const QUANTITY_MAX: u64 = 1 << 40;
 
@@ -278,7 +294,12 @@ impl Usage {
 
     /// The buckets that are not empty, in the order of the table.
     pub fn iter(&self) -> impl Iterator<Item = (Bucket, u64)> + '_ {
-        let mut left = self.used;
+        self.among(u64::MAX)
+    }
+
+    /// Of the buckets of a mask, those that are not empty.
+    fn among(&self, mask: u64) -> impl Iterator<Item = (Bucket, u64)> + '_ {
+        let mut left = self.used & mask;
         std::iter::from_fn(move || {
             let index = usize::try_from(left.trailing_zeros()).ok()?;
             let bucket = *Bucket::ALL.get(index)?;
@@ -296,23 +317,23 @@ impl Usage {
     /// All input tokens, cache reads and writes included.
     #[must_use]
     pub fn total_input(&self) -> u64 {
-        self.sum(Bucket::is_input_tokens)
+        self.sum(INPUT_TOKENS)
     }
 
     /// All output tokens, reasoning included.
     #[must_use]
     pub fn total_output(&self) -> u64 {
-        self.sum(Bucket::is_output_tokens)
+        self.sum(OUTPUT_TOKENS)
     }
 
     /// All tokens.
     #[must_use]
     pub fn total_tokens(&self) -> u64 {
-        self.sum(Bucket::is_tokens)
+        self.sum(INPUT_TOKENS | OUTPUT_TOKENS)
     }
 
-    fn sum(&self, of: impl Fn(Bucket) -> bool) -> u64 {
-        self.iter().filter(|(bucket, _)| of(*bucket)).fold(0, |sum, (_, n)| sum.saturating_add(n))
+    fn sum(&self, of: u64) -> u64 {
+        self.among(of).fold(0, |sum, (_, n)| sum.saturating_add(n))
     }
 
     /// The same usage, if every bucket is within [`QUANTITY_MAX`].
@@ -320,6 +341,14 @@ impl Usage {
     /// # Errors
     /// `usage_invalid`, naming the bucket.
     pub fn checked(self) -> Result<Self> {
+        self.check().copied()
+    }
+
+    /// The same without a copy.
+    ///
+    /// # Errors
+    /// As [`Usage::checked`].
+    pub fn check(&self) -> Result<&Self> {
         match self.iter().find(|(_, quantity)| *quantity > QUANTITY_MAX) {
             None => Ok(self),
             Some((bucket, quantity)) => Err(Error::new(

@@ -4,7 +4,6 @@ use crate::codes::Code;
 use crate::engine::account::Account;
 use crate::engine::denial::Failure;
 use crate::engine::hold::{Contribution, Hold, HoldKey, Leg, Pinned, State};
-use crate::engine::key;
 use crate::error::{Error, Result};
 use crate::policy::Enforce;
 use crate::values::{Label, Timestamp};
@@ -25,9 +24,9 @@ impl Books {
         }
         self.expire_due(now);
         let mut places: SmallVec<[Option<u32>; 8]> = SmallVec::new();
-        let mut failures: SmallVec<[Failure; 1]> = SmallVec::new();
+        let mut failures = Vec::new();
         let (mut denied, mut missing) = (false, 0usize);
-        for leg in request.legs {
+        for leg in request.accounts() {
             let place = self.find(leg.key);
             let wanted = request.amounts.of(leg.rule.unit);
             let account = place.and_then(|at| self.accounts.get_mut(at));
@@ -43,29 +42,34 @@ impl Books {
             };
             if !fits {
                 denied |= leg.rule.enforce == Enforce::Hard && !request.force;
-                failures.push(self.failure(leg, place, wanted, now));
+                failures.push(self.failure(&leg, place, wanted, now));
             }
             places.push(place);
         }
         if denied {
-            return Ok(HoldOutcome::Denied(failures.into_vec()));
+            return Ok(HoldOutcome::Denied(failures));
         }
         if missing > 0 && !self.make_room(missing, now) {
             return Ok(HoldOutcome::TooManyAccounts);
         }
-        let key = self.write_hold(request, &places);
+        let key = self.write_hold(now, request, &places);
         Ok(HoldOutcome::Held(key, failures))
     }
 
-    pub(super) fn write_hold(&mut self, request: &HoldRequest<'_>, places: &[Option<u32>]) -> HoldKey {
+    pub(super) fn write_hold(
+        &mut self,
+        now: Timestamp,
+        request: &HoldRequest<'_>,
+        places: &[Option<u32>],
+    ) -> HoldKey {
         let mut legs: SmallVec<[Leg; 4]> = SmallVec::new();
-        for (leg, place) in request.legs.iter().zip(places) {
-            let account = place.unwrap_or_else(|| self.open(leg, request.generation));
-            let amount = request.amounts.of(leg.rule.unit);
-            let held = Contribution { held: amount, ..Contribution::default() };
-            let mut leg = Leg { account, unit: leg.rule.unit, amount, now: Contribution::default() };
-            self.post(&mut leg, held);
-            if let Some(account) = self.accounts.get_mut(account) {
+        for (leg, place) in request.accounts().zip(places) {
+            let slot = place.unwrap_or_else(|| self.open(&leg, request.generation));
+            let (unit, amount) = (leg.rule.unit, request.amounts.of(leg.rule.unit));
+            let mut leg = Leg { account: slot, unit, amount, now: Contribution::default() };
+            if let Some(account) = self.accounts.get_mut(slot) {
+                // Nothing is spent yet, so no alert is reached.
+                account.post(&mut leg, Contribution { held: amount, ..Contribution::default() }, now);
                 account.references = account.references.saturating_add(1);
             }
             legs.push(leg);
@@ -147,9 +151,7 @@ impl Books {
 
     pub(super) fn open(&mut self, leg: &LegRequest<'_>, generation: u64) -> u32 {
         let slot = self.accounts.insert(Account::new(leg.rule, leg.key, leg.window, leg.limit, generation));
-        let accounts = &self.accounts;
-        let rehash = |at: &u32| accounts.get(*at).map_or(0, |account| key::hash(&account.key));
-        self.index.insert_unique(key::hash(leg.key), slot, rehash);
+        self.list(leg.key, slot);
         slot
     }
 }

@@ -4,6 +4,7 @@ use crate::engine::account::Balance;
 use crate::engine::key;
 use crate::policy::Window;
 use crate::values::Timestamp;
+use smallvec::SmallVec;
 
 impl Books {
     /// Gives the accounts of the current windows new rules, limits and windows, up to [`PASS_MAX`] from `cursor`, as
@@ -72,12 +73,8 @@ impl Books {
 
     fn rekey(&mut self, slot: u32, key: &[u8]) {
         let Some(account) = self.accounts.get_mut(slot) else { return };
-        let old = std::mem::replace(&mut account.key, key.into());
-        if let Ok(entry) = self.index.find_entry(key::hash(&old), |at| *at == slot) {
-            entry.remove();
-        }
-        let accounts = &self.accounts;
-        let rehash = |at: &u32| accounts.get(*at).map_or(0, |account| key::hash(&account.key));
-        self.index.insert_unique(key::hash(key), slot, rehash);
+        let old = std::mem::replace(&mut account.key, SmallVec::from_slice(key));
+        self.unlist(&old, slot);
+        self.list(key, slot);
     }
 }

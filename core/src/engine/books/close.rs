@@ -1,5 +1,5 @@
 //! Settle, release, abandon, expire: a leg gets a new contribution, its account moves by the difference.
-use super::{Books, EVENTS_MAX, Event, PASS_MAX, REMEMBERED_MAX};
+use super::{Books, PASS_MAX, REMEMBERED_MAX};
 use crate::codes::Code;
 use crate::engine::account::Account;
 use crate::engine::hold::{Contribution, Hold, HoldKey, Leg, Remaining, Settled, State};
@@ -82,11 +82,12 @@ impl Books {
         }
         let late = hold.state == State::Expired;
         let mut over_run = false;
-        let remaining = self.rewrite(key, now, State::Settled { estimated: true }, content, |leg, room| {
-            let used = floor.of(leg.unit);
-            over_run |= used > leg.amount && leg.unit != Unit::Concurrent;
-            leg.unknown_beyond(used, room)
-        });
+        let remaining =
+            self.rewrite(key, now, State::Settled { estimated: true }, content, |leg, account| {
+                let used = floor.of(leg.unit);
+                over_run |= used > leg.amount && leg.unit != Unit::Concurrent;
+                leg.unknown_beyond(used, account.room_to_free())
+            });
         Ok(Settled { late, over_run, remaining, ..Settled::default() })
     }
 
@@ -113,7 +114,9 @@ impl Books {
         due.truncate(PASS_MAX);
         self.earliest_deadline = later;
         for (_, key) in &due {
-            self.rewrite(*key, now, State::Expired, 0, |leg, room| leg.unknown_beyond(0, room));
+            self.rewrite(*key, now, State::Expired, 0, |leg, account| {
+                leg.unknown_beyond(0, account.room_to_free())
+            });
         }
         due.len()
     }
@@ -125,61 +128,31 @@ impl Books {
         now: Timestamp,
         state: State,
         content: u64,
-        mut change: impl FnMut(&Leg, i64) -> Contribution,
+        mut change: impl FnMut(&Leg, &Account) -> Contribution,
     ) -> SmallVec<[Remaining; 4]> {
         let mut remaining = SmallVec::new();
-        let Some(hold) = self.look_mut(key) else { return remaining };
+        let Some(hold) = self.holds.get_mut(key.slot).filter(|hold| hold.id == key.id) else {
+            return remaining;
+        };
         hold.state = state;
         hold.settle_content = content;
         hold.closed = now;
-        let mut legs = std::mem::take(&mut hold.legs);
-        let keep = hold.exposed || state == State::Expired;
-        for leg in &mut legs {
-            let room = self.accounts.get(leg.account).map_or(0, Account::room_to_free);
-            let next = change(leg, room);
-            self.post(leg, next);
-            if let Some(account) = self.accounts.get(leg.account) {
-                remaining.push(account.remaining());
+        for leg in &mut hold.legs {
+            let Some(account) = self.accounts.get_mut(leg.account) else { continue };
+            let next = change(leg, account);
+            let alerts = account.post(leg, next, now);
+            if alerts != 0 {
+                self.noticed.thresholds(account, alerts, now);
             }
+            remaining.push(account.remaining());
         }
-        if let Some(hold) = self.look_mut(key) {
-            hold.legs = legs;
-        }
-        if keep {
+        if hold.exposed || state == State::Expired {
             self.closed.push_back((now, key));
             self.forget_oldest(self.closed.len().saturating_sub(REMEMBERED_MAX));
         } else {
             self.forget(key);
         }
         remaining
-    }
-
-    /// Moves an account by the difference between what a leg contributed and what it contributes now.
-    pub(super) fn post(&mut self, leg: &mut Leg, next: Contribution) {
-        let before = std::mem::replace(&mut leg.now, next);
-        let Some(account) = self.accounts.get_mut(leg.account) else { return };
-        let moved = |sum: i64, from: i64, to: i64| sum.saturating_sub(from).saturating_add(to);
-        account.held = moved(account.held, before.held, next.held);
-        account.unconfirmed = moved(account.unconfirmed, before.unconfirmed, next.unconfirmed);
-        account.freed = moved(account.freed, before.freed, next.freed);
-        account.spent = moved(account.spent, before.spent, next.spent);
-        account.touched = self.high_water;
-        if account.rule.alerts.is_empty() || next.spent <= before.spent {
-            return;
-        }
-        let fresh = account.newly_reached();
-        for (at, basis_points) in account.rule.alerts.iter().enumerate() {
-            let bit = u32::try_from(at).ok().and_then(|at| 1u16.checked_shl(at)).unwrap_or(0);
-            if fresh & bit == 0 {
-                continue;
-            }
-            if self.events.len() < EVENTS_MAX {
-                let balance = Box::new(account.balance(self.high_water));
-                self.events.push(Event::Threshold { balance, basis_points: *basis_points });
-            } else {
-                self.dropped_events = self.dropped_events.saturating_add(1);
-            }
-        }
     }
 
     pub(super) fn rolled_over(&self, hold: &Hold, now: Timestamp) -> bool {

@@ -8,17 +8,17 @@ mod adopt;
 mod close;
 mod upkeep;
 
-use super::account::{Account, Balance};
+use super::account::{Account, Balance, alert_bit};
 use super::denial::Failure;
 use super::hold::{Hold, HoldKey, Pinned};
-use super::key;
+use super::key::{self, AccountKeys};
+use super::plan::PlannedLeg;
 use super::quantities::Quantities;
 use super::slots::Slots;
 use crate::policy::Window;
 use crate::rules::AccountRule;
 use crate::values::{Duration, Label, Timestamp};
 use hashbrown::{HashMap, HashTable};
-use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -60,7 +60,9 @@ pub struct HoldRequest<'a> {
     /// A digest of the call: the same id with other content is refused.
     pub content: u64,
     /// The accounts.
-    pub legs: &'a [LegRequest<'a>],
+    pub legs: &'a [PlannedLeg<'a>],
+    /// Their keys.
+    pub keys: &'a AccountKeys,
     /// The amounts.
     pub amounts: &'a Quantities,
     /// When it expires.
@@ -71,6 +73,14 @@ pub struct HoldRequest<'a> {
     pub pinned: Option<&'a Arc<Pinned>>,
     /// Admit whatever the accounts say: the mode is `observe`, or the money is spent already.
     pub force: bool,
+}
+
+impl<'a> HoldRequest<'a> {
+    /// The accounts with their keys.
+    pub fn accounts(&self) -> impl Iterator<Item = LegRequest<'a>> {
+        let keys = self.keys;
+        self.legs.iter().map(move |leg| leg.request(keys))
+    }
 }
 
 /// What a reload says of one account.
@@ -88,7 +98,7 @@ pub struct Adopted {
 #[derive(Debug)]
 pub enum HoldOutcome {
     /// Held on all accounts. The failures are those of soft and observed budgets, or of all if forced.
-    Held(HoldKey, SmallVec<[Failure; 1]>),
+    Held(HoldKey, Vec<Failure>),
     /// The same request was answered before: its hold, and what it was answered with.
     Repeated(HoldKey, Option<Arc<Pinned>>),
     /// Denied: every leg that did not fit.
@@ -109,12 +119,43 @@ pub enum Event {
     },
 }
 
+/// Events that nobody has taken yet.
+#[derive(Debug, Default)]
+struct Noticed {
+    events: Vec<Event>,
+    dropped: u64,
+}
+
+impl Noticed {
+    /// `alerts` is one bit per alert of the account's rule.
+    fn thresholds(&mut self, account: &Account, alerts: u16, now: Timestamp) {
+        for (at, basis_points) in account.rule.alerts.iter().enumerate() {
+            if alerts & alert_bit(at) == 0 {
+                continue;
+            }
+            if self.events.len() < EVENTS_MAX {
+                let balance = Box::new(account.balance(now));
+                self.events.push(Event::Threshold { balance, basis_points: *basis_points });
+            } else {
+                self.dropped = self.dropped.saturating_add(1);
+            }
+        }
+    }
+}
+
+/// Where an account is. The hash is kept, so that a growing index need not look at every account again.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    hash: u64,
+    slot: u32,
+}
+
 /// Accounts and holds.
 #[derive(Debug)]
 pub struct Books {
     limits: BooksLimits,
     accounts: Slots<Account>,
-    index: HashTable<u32>,
+    index: HashTable<Place>,
     holds: Slots<Hold>,
     /// Holds that are known outside: by the caller's id, and by the id in a token.
     named: HashMap<Label, HoldKey, foldhash::fast::RandomState>,
@@ -125,8 +166,7 @@ pub struct Books {
     high_water: Timestamp,
     /// No open hold expires before this.
     earliest_deadline: Timestamp,
-    events: Vec<Event>,
-    dropped_events: u64,
+    noticed: Noticed,
 }
 
 impl Books {
@@ -144,20 +184,20 @@ impl Books {
             adjustments: HashMap::default(),
             high_water: Timestamp::from_nanos(i64::MIN),
             earliest_deadline: Timestamp::MAX,
-            events: Vec::new(),
-            dropped_events: 0,
+            noticed: Noticed::default(),
         }
     }
 
     /// What the books noticed since the last time, and how many events did not fit.
     pub fn take_events(&mut self) -> (Vec<Event>, u64) {
-        (std::mem::take(&mut self.events), std::mem::take(&mut self.dropped_events))
+        let Noticed { events, dropped } = std::mem::take(&mut self.noticed);
+        (events, dropped)
     }
 
     /// Whether there are events to take.
     #[must_use]
     pub fn has_events(&self) -> bool {
-        !self.events.is_empty()
+        !self.noticed.events.is_empty()
     }
 
     /// How many accounts there are.
@@ -173,8 +213,22 @@ impl Books {
     }
 
     pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
-        let same = |at: &u32| self.accounts.get(*at).is_some_and(|account| &*account.key == key);
-        self.index.find(key::hash(key), same).copied()
+        let hash = key::hash(key);
+        let same = |at: &Place| {
+            at.hash == hash && self.accounts.get(at.slot).is_some_and(|account| *account.key == *key)
+        };
+        self.index.find(hash, same).map(|at| at.slot)
+    }
+
+    pub(super) fn list(&mut self, key: &[u8], slot: u32) {
+        let place = Place { hash: key::hash(key), slot };
+        self.index.insert_unique(place.hash, place, |other| other.hash);
+    }
+
+    pub(super) fn unlist(&mut self, key: &[u8], slot: u32) {
+        if let Ok(entry) = self.index.find_entry(key::hash(key), |at| at.slot == slot) {
+            entry.remove();
+        }
     }
 
     pub(super) fn look(&self, key: HoldKey) -> Option<&Hold> {

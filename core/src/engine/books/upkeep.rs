@@ -3,7 +3,6 @@ use super::{Books, LegRequest, PASS_MAX};
 use crate::codes::Code;
 use crate::engine::account::{Account, Balance};
 use crate::engine::hold::HoldKey;
-use crate::engine::key;
 use crate::error::{Error, Result};
 use crate::values::{Label, Timestamp};
 use smallvec::SmallVec;
@@ -95,9 +94,7 @@ impl Books {
         });
         for slot in over {
             let Some(account) = self.accounts.remove(slot) else { continue };
-            if let Ok(entry) = self.index.find_entry(key::hash(&account.key), |at| *at == slot) {
-                entry.remove();
-            }
+            self.unlist(&account.key, slot);
         }
         if cursor == 0 {
             self.adjustments.retain(|_, (_, at)| !past(*at));
@@ -115,20 +112,19 @@ impl Books {
     }
 
     pub(super) fn forget(&mut self, key: HoldKey) {
-        let Some(hold) = self.look(key) else { return };
-        let (name, exposed) = (hold.name.clone(), hold.exposed);
-        let Some(hold) = self.holds.remove(key.slot) else { return };
+        let Some(hold) = self.holds.get(key.slot).filter(|hold| hold.id == key.id) else { return };
         for leg in &hold.legs {
             if let Some(account) = self.accounts.get_mut(leg.account) {
                 account.references = account.references.saturating_sub(1);
             }
         }
-        if let Some(name) = name {
-            self.named.remove(&name);
+        if let Some(name) = &hold.name {
+            self.named.remove(name);
         }
-        if exposed {
+        if hold.exposed {
             self.exposed.remove(&key.id);
         }
+        self.holds.clear(key.slot);
     }
 }
 

@@ -1,0 +1,208 @@
+//! A bill: the receipt before it is posted. An answer is priced here, under the rules that its call was reserved with.
+
+use super::Receipt;
+use super::hold::Held;
+use crate::catalog::normalise::Reply;
+use crate::catalog::{Cost, ModelEntry, PriceContext, Resolution};
+use crate::engine::{CallKind, Quantities};
+use crate::rules::{Unpriced, UnpricedWhat};
+use crate::telemetry::Flags;
+use crate::values::money::OPERATION_MAX;
+use crate::values::{AttoUsd, Id, Label, NanoUsd, Timestamp, Usage};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// An answer that was read, and is not priced yet.
+#[derive(Debug)]
+pub(super) enum Answer<'a> {
+    Usage(&'a Usage),
+    Reply(Box<Reply>),
+    Cost(NanoUsd),
+}
+
+/// What a settle posts. It is large: made where it stays, and changed there.
+#[derive(Debug)]
+pub(super) struct Bill {
+    pub(super) receipt: Receipt,
+    /// What else the provider said.
+    pub(super) reply: Option<Box<Reply>>,
+    /// Something without a price, first of all.
+    unpriced: Option<UnpricedWhat>,
+}
+
+impl Bill {
+    /// Prices an answer.
+    #[inline]
+    pub(super) fn of(held: &Held, answer: Answer<'_>, now: Timestamp) -> Self {
+        let mut bill = Self::empty(held);
+        match answer {
+            Answer::Usage(usage) => bill.price(held, usage, None, now),
+            Answer::Reply(reply) => bill.price_reply(held, reply, now),
+            // A cost that the caller states needs no price.
+            Answer::Cost(cost) => bill.take(cost),
+        }
+        let receipt = &mut bill.receipt;
+        if receipt.posted.0 > OPERATION_MAX || receipt.cost.overflow {
+            receipt.posted = NanoUsd(OPERATION_MAX);
+            bill.flag(Flags::CAPPED);
+        }
+        bill
+    }
+
+    #[inline]
+    fn empty(held: &Held) -> Self {
+        let receipt = Receipt {
+            id: Id(0),
+            provider: held.provider().cloned(),
+            model: held
+                .entry
+                .as_ref()
+                .map(|entry| entry.model())
+                .or(held.tool())
+                .unwrap_or(&held.model)
+                .clone(),
+            response_model: None,
+            usage: None,
+            cost: Cost::default(),
+            posted: NanoUsd(0),
+            reserved: NanoUsd(held.estimate.quantities.usd),
+            price_version: Arc::clone(held.rules.catalog.version()),
+            flags: held.flags,
+            repeated: false,
+            anomalies: Vec::new(),
+            remaining: SmallVec::new(),
+        };
+        Self { receipt, reply: None, unpriced: None }
+    }
+
+    pub(super) fn flag(&mut self, flag: Flags) {
+        self.receipt.flags = self.receipt.flags.with(flag);
+    }
+
+    fn take(&mut self, cost: NanoUsd) {
+        self.receipt.cost.total = AttoUsd::from(cost);
+        self.receipt.posted = cost;
+    }
+
+    fn price_reply(&mut self, held: &Held, mut reply: Box<Reply>, now: Timestamp) {
+        match &reply.usage {
+            Some(usage) => self.price(held, usage, Some(&reply), now),
+            // A complete reply that does not say what it used: the whole hold.
+            None => {
+                self.take(self.receipt.reserved);
+                self.flag(Flags::NO_USAGE.with(Flags::ESTIMATED));
+            }
+        }
+        self.receipt.response_model.clone_from(&reply.model);
+        self.receipt.anomalies = std::mem::take(&mut reply.anomalies);
+        self.reply = Some(reply);
+    }
+
+    fn price(&mut self, held: &Held, usage: &Usage, reply: Option<&Reply>, now: Timestamp) {
+        let served = reply.and_then(|reply| reply.model.as_ref());
+        let (entry, known) = served_by(held, served.map(|model| &**model));
+        let context = context(held, reply, now);
+        if !known {
+            self.unknown(served);
+        }
+        self.receipt.usage = Some(*usage);
+        if let Some(entry) = entry {
+            self.receipt.cost = entry.cost(usage, &context);
+        }
+        if let Some(reply) = reply.filter(|reply| !reply.parts.is_empty()) {
+            self.receipt.usage = reply.combined_usage();
+            for part in &reply.parts {
+                match served_by(held, Some(&part.model)) {
+                    (Some(entry), true) => add(&mut self.receipt.cost, entry.cost(&part.usage, &context)),
+                    _ => self.unknown(Some(&part.model)),
+                }
+            }
+        }
+        if let Some(bucket) = self.receipt.cost.unpriced.first() {
+            self.unpriced.get_or_insert(UnpricedWhat::Bucket(*bucket));
+            self.flag(Flags::UNPRICED);
+        }
+        let receipt = &mut self.receipt;
+        receipt.posted = receipt.cost.total.posted();
+        if receipt.flags.has(Flags::UNPRICED) || receipt.flags.has(Flags::UNKNOWN_MODEL) {
+            // Unknown is not free: not less than what was thought to be the worst case.
+            receipt.posted = receipt.posted.max(receipt.reserved);
+        }
+    }
+
+    fn unknown(&mut self, served: Option<&Label>) {
+        self.flag(Flags::UNKNOWN_MODEL);
+        if let Some(served) = served {
+            self.unpriced.get_or_insert_with(|| UnpricedWhat::ServedBy(Arc::clone(served)));
+        }
+    }
+
+    /// What the model must not be called for again: it is the model that was asked for whose next call could be
+    /// billed like this one.
+    pub(super) fn unpriced(&mut self, held: &Held) -> Option<Unpriced> {
+        let (what, asked) = self.unpriced.take().zip(held.entry.as_ref())?;
+        Some(Unpriced { provider: Arc::clone(asked.provider()), model: Arc::clone(asked.model()), what })
+    }
+
+    /// What is posted to the accounts.
+    pub(super) fn quantities(&self, held: &Held) -> Quantities {
+        let Receipt { usage, posted, flags, .. } = &self.receipt;
+        match (&held.kind, usage) {
+            (CallKind::Tool { .. }, _) => {
+                Quantities { usd: posted.0, tool_calls: 1, ..Quantities::default() }
+            }
+            (CallKind::Model, Some(usage)) => Quantities::answered(*posted, usage),
+            (CallKind::Model, None) if flags.has(Flags::NO_USAGE) => {
+                Quantities { concurrent: 0, ..held.estimate.quantities }
+            }
+            (CallKind::Model, None) => Quantities { usd: posted.0, requests: 1, ..Quantities::default() },
+        }
+    }
+}
+
+fn add(sum: &mut Cost, part: Cost) {
+    match sum.total.checked_add(part.total) {
+        Some(total) => sum.total = total,
+        None => sum.overflow = true,
+    }
+    sum.lines.extend(part.lines);
+    sum.unpriced.extend(part.unpriced);
+    sum.overflow |= part.overflow;
+}
+
+/// The price entry of the model that served, under the pinned rules; `false` if it is not known (then the entry of
+/// the requested model is taken).
+fn served_by<'h>(held: &'h Held, served: Option<&str>) -> (Option<&'h ModelEntry>, bool) {
+    let pinned = held.entry.as_deref();
+    let Some(served) = served.filter(|served| *served != &*held.model) else {
+        return (pinned, pinned.is_some());
+    };
+    if pinned.is_some_and(|entry| &**entry.model() == served) {
+        return (pinned, true);
+    }
+    match held.rules.catalog.resolve(held.provider().map(|provider| &**provider), served) {
+        // The same model under another name keeps the entry that travelled with the hold.
+        Resolution::Found { entry, .. } => match pinned {
+            Some(pinned) if pinned.model() == entry.model() && pinned.provider() == entry.provider() => {
+                (Some(pinned), true)
+            }
+            _ => (Some(entry), true),
+        },
+        Resolution::Unknown | Resolution::Ambiguous(_) => (pinned, false),
+    }
+}
+
+/// What selects the rates: the served tier beats the one that was asked for.
+fn context(held: &Held, reply: Option<&Reply>, now: Timestamp) -> PriceContext {
+    let mut context = match &held.context {
+        Some(asked) => PriceContext::clone(asked),
+        None => PriceContext::default(),
+    };
+    (context.at, context.ended_at) = (held.started, Some(now));
+    if let Some(reply) = reply {
+        context.tier = reply.tier.or(context.tier);
+        context.speed = reply.speed.clone().or(context.speed);
+        context.geo = reply.geo.clone().or(context.geo);
+    }
+    context
+}
