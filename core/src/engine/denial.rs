@@ -161,7 +161,9 @@ fn write_failure(f: &mut fmt::Formatter<'_>, failure: &Failure) -> fmt::Result {
     let used = balance.spent.saturating_add(balance.held).saturating_add(balance.unconfirmed);
     let total = balance.limit.saturating_add(balance.topped_up);
     let word = if balance.available <= 0 { "is spent" } else { "does not have enough left" };
-    write!(f, " {word}: {} of {} used or on hold, ", amount(used), amount(total))?;
+    let used = amount(used).to_string();
+    let used = used.strip_suffix(balance.unit.as_str()).unwrap_or(&used).trim_end();
+    write!(f, " {word}: {used} of {} used or on hold, ", amount(total))?;
     write!(f, "this call needs up to {}", amount(failure.wanted))?;
     match balance.resets_at {
         Some(at) => write!(f, ", resets {at}"),
