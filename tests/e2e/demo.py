@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -150,6 +151,7 @@ def tell(text: str) -> None:
 
 def main() -> int:
     """0 if every claim holds, 1 if one does not, 2 if the story could not be played."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     folder = Path(tempfile.mkdtemp(prefix="spendrail-demo-"))
     try:
         with ExitStack() as stack:
