@@ -121,8 +121,8 @@ impl Hold {
         }
     }
 
-    /// One event of a streamed reply, as JSON. `true`: it carries nothing but the usage that the caller did not ask
-    /// for, and should be hidden from it.
+    /// One event of a streamed reply, as JSON. `true`: it carries nothing but usage. A wrapper that asked for usage on
+    /// its own account hides it from a caller who did not.
     pub fn chunk(&mut self, event: &serde_json::Value) -> bool {
         self.held.as_mut().is_some_and(|held| held.chunk(event))
     }
