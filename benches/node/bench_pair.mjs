@@ -87,20 +87,20 @@ function median(numbers) {
   return numbers.sort((a, b) => a - b)[numbers.length >> 1];
 }
 
-const say = (name, nanos) => console.log(JSON.stringify({ name, unit: "ns", value: Math.round(nanos) }));
+const say = (name, figures) => {
+  const whole = Object.entries(figures).map(([key, nanos]) => [key, Math.round(nanos)]);
+  console.log(JSON.stringify({ name, ...Object.fromEntries(whole) }));
+};
 
 const endpoint = await receiver();
 const traced = guardOf(endpoint);
-say("node pair, 4 budgets, telemetry on, warm", await warm(traced));
-say("node pair, 4 budgets, telemetry on, cold", await cold(traced));
-say(
-  "node pair, 4 budgets, telemetry on, one of 100k users",
-  await warm(traced, (n) => ({ ...call, user: `u${(n * 7919) % 100_000}` })),
-);
-say("node pair, 4 budgets, telemetry off, warm", await warm(guardOf(undefined)));
-say("node pair, 1 budget, telemetry on, warm", await warm(guardOf(endpoint, BUDGETS.slice(0, 1))));
+say("node pair", { value: await warm(traced), cold: await cold(traced) });
+const users = (n) => ({ ...call, user: `u${(n * 7919) % 100_000}` });
+say("node pair random", { value: await warm(traced, users) });
+say("node pair quiet", { value: await warm(guardOf(undefined)) });
+say("node pair 1 budget", { value: await warm(guardOf(endpoint, BUDGETS.slice(0, 1))) });
 const runs = guardOf(endpoint);
 await runs.run({ tenant: "acme", agent: "a", maxCost: "1000000 USD" }, async () => {
-  say("node pair in a run, 4 budgets, telemetry on, warm", await warm(runs));
+  say("node pair in a run", { value: await warm(runs) });
 });
 await traced.close();

@@ -4,6 +4,7 @@ use crate::failure::{none, parse, text};
 use crate::store;
 use napi_derive::napi;
 use serde_json::{Value, json};
+use spendrail::ffi::HoldFacts;
 use spendrail::guard::{Hold, Receipt, Settlement};
 use spendrail::requests::Api;
 use spendrail::telemetry::SpanIds;
@@ -142,12 +143,8 @@ pub fn abandon(hold: f64) {
 fn end(handle: f64, how: impl FnOnce(&mut Hold) -> Result<Receipt, Error>) -> Option<String> {
     take(handle, |hold| {
         // What was reserved stays to be read after the hold is closed.
-        let held = ffi::hold(hold);
-        let mut told = ffi::receipt(&how(hold)?);
-        if let Some(map) = told.as_object_mut() {
-            map.insert("hold".to_owned(), held);
-        }
-        Ok(text(told))
+        let held = HoldFacts::of(hold);
+        Ok(ffi::receipt_text(&how(hold)?, Some(&held)))
     })
 }
 

@@ -197,13 +197,13 @@ class Telling {
         return { flags: repeated ? ["repeated"] : [], repeated };
       }
       case "set_limit": {
-        const { budget, limit, amount, ...rest } = args(given);
-        return guard.setLimit(budget, limit === undefined ? amount : limit, rest);
+        const { budget, amount, limit = amount, ...rest } = args(given);
+        return guard.setLimit(budget, limit, rest);
       }
       case "set_limits": {
         const { budget, limits, replace } = args(given);
-        const own = limits?.map?.(({ amount, ...rest }) => ({ limit: amount, ...args(rest) })) ?? limits;
-        await guard.setLimits(budget, own, replace === undefined ? {} : { replace });
+        const own = limits?.map?.(({ limit, amount = limit, ...rest }) => ({ amount, ...args(rest) }));
+        await guard.setLimits(budget, own ?? limits, replace === undefined ? {} : { replace });
         return undefined;
       }
       case "stop":

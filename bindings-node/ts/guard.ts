@@ -1,6 +1,6 @@
 /** The guard: what an application holds in its hands. */
 import { ManualClock } from "./clock";
-import { failed, fault } from "./errors";
+import { argumentInvalid, failed, fault } from "./errors";
 import { type Events, event } from "./events";
 import { during, Hold, type Settlement, settlement } from "./hold";
 import { encode, join } from "./json";
@@ -119,9 +119,9 @@ export interface BalanceQuery extends Labels {
   after?: string | null | undefined;
 }
 
-/** The limit of one account; null clears what was set. */
+/** The limit of one account; `null` clears what was set. */
 export interface LimitOptions extends Labels {
-  limit: string | null;
+  amount: string | null;
   timezone?: string | undefined;
 }
 
@@ -295,8 +295,8 @@ export class Guard {
   }
 
   /** Sets the limit of one account until it is cleared (`null`); wins over the file. */
-  async setLimit(budget: string, limit: string | null, labels: Labels = {}): Promise<void> {
-    this.#ask("set_limit", { ...labels, budget, amount: limit });
+  async setLimit(budget: string, amount: string | null, labels: Labels = {}): Promise<void> {
+    this.#ask("set_limit", { ...labels, budget, amount });
   }
 
   /** Sets the limits of many accounts, all or none. `replace`: clears what was set before for this budget. */
@@ -305,10 +305,9 @@ export class Guard {
     limits: readonly LimitOptions[],
     options: { replace?: boolean } = {},
   ): Promise<number> {
-    const own = limits.map(({ limit, ...rest }) => ({ ...rest, amount: limit }));
     return (await this.#askLater(
       "set_limits",
-      encode({ budget, limits: own, replace: options.replace }),
+      encode({ budget, limits, replace: options.replace }),
     )) as number;
   }
 
@@ -396,6 +395,7 @@ export class Guard {
 
   /** The usual call goes past JSON: a few plain arguments, checked by the core. */
   #reserve(call: Call): Hold {
+    if (typeof call !== "object" || call === null) throw argumentInvalid("call", "is no object");
     const block = current(this);
     const around = block?.labels;
     let { tenant, user, feature, agent, session } = around ?? NOTHING;
@@ -541,7 +541,8 @@ function answered(answer: string | null): string {
 
 function timeout(options: { timeout?: number }): string {
   const { timeout = 2 } = options;
-  return encode({ timeout_ms: typeof timeout === "number" ? Math.round(timeout * 1000) : timeout });
+  if (!(timeout >= 0)) throw argumentInvalid("timeout", `is ${timeout}, not a number of seconds`);
+  return encode({ timeoutMs: Math.round(timeout * 1000) });
 }
 
 function tell(listeners: Set<(told: never) => void>, text: string): void {

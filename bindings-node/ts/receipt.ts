@@ -78,7 +78,9 @@ export class Receipt {
 
   get #raw(): RawReceipt {
     if (this.#read === undefined) {
-      this.#read = JSON.parse(this.#text as string) as RawReceipt;
+      // Beyond 2^53 a number would be bent on its way; no text has this key unescaped.
+      const exact = (this.#text as string).replace(/"available":(-?\d{16,})/g, '"available":"$1"');
+      this.#read = JSON.parse(exact) as RawReceipt;
       this.#text = undefined;
     }
     return this.#read;

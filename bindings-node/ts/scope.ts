@@ -78,8 +78,8 @@ function mergeTags(outer: object | null | undefined, inner: unknown): unknown {
   return Object.fromEntries(kept);
 }
 
-/** The core says what is no label. */
+/** The core says what is no label. What clears one is none. */
 function check(labels: Labels): Labels {
-  if (!native.checkScope(encode(labels))) throw failed();
+  if (!native.checkScope(encode(merge(EMPTY, labels)))) throw failed();
   return labels;
 }

@@ -103,7 +103,7 @@ fn settle(guard: &Guard, args: &Value) -> Result<Value> {
     let (rest, with) = split(args);
     let token = read(&rest, |table| needed(table, "token"))?;
     let with = input::settle_with(&with)?;
-    guard.settle(&token, Settlement::from(&with)).map(|receipt| output::receipt(&receipt))
+    guard.settle(&token, Settlement::from(&with)).map(|receipt| super::receipt(&receipt))
 }
 
 fn record(guard: &Guard, args: &Value) -> Result<Value> {
@@ -115,7 +115,7 @@ fn record(guard: &Guard, args: &Value) -> Result<Value> {
         Some(_) => return Err(Error::new(Code::ArgumentInvalid, "is not an instant in RFC 3339").field("at")),
     };
     let with = input::settle_with(&with)?;
-    guard.record(&input::call(&rest)?, Settlement::from(&with), at).map(|receipt| output::receipt(&receipt))
+    guard.record(&input::call(&rest)?, Settlement::from(&with), at).map(|receipt| super::receipt(&receipt))
 }
 
 fn record_many(guard: &Guard, args: &Value) -> Result<Value> {
@@ -142,7 +142,7 @@ fn cost(guard: &Guard, args: &Value) -> Result<Value> {
         let (speed, geo) = (text("speed")?.map(Label::from), text("geo")?.map(Label::from));
         let at = at.map_or_else(|| guard.now(), Ok)?;
         let context = PriceContext { at, tier, speed, geo, ..PriceContext::default() };
-        guard.cost(provider.as_deref(), &model, &usage, &context).map(|cost| output::cost(&cost))
+        guard.cost(provider.as_deref(), &model, &usage, &context).map(|cost| super::cost(&cost))
     })
 }
 

@@ -5,10 +5,11 @@
 mod input;
 mod invoke;
 mod output;
+mod receipt;
 
 pub use input::{Settle, builder, call, parent_span, run_options, scope, settle_with};
 pub use invoke::{Failure, invoke};
 pub use output::{
-    balance, cost, decision, denial, error, event, flush_report, hold, problem, receipt, reload_report,
-    scope as scope_json,
+    balance, decision, denial, error, event, flush_report, problem, reload_report, scope as scope_json,
 };
+pub use receipt::{HoldFacts, cost, hold, receipt, receipt_text};

@@ -1,9 +1,8 @@
 //! Answers, written as JSON.
 
-use crate::catalog::Cost;
 use crate::engine::{Balance, Decision, Denial, Failure};
 use crate::error::Error;
-use crate::guard::{Event, Hold, Receipt, ReloadReport};
+use crate::guard::{Event, ReloadReport};
 use crate::policy::Enforce;
 use crate::telemetry::FlushReport;
 use crate::values::{Dimension, Label, Scope, Timestamp};
@@ -36,75 +35,6 @@ pub fn scope(scope: &Scope) -> Value {
     Value::Object(out)
 }
 
-/// A hold, right after it was made.
-#[must_use]
-pub fn hold(hold: &Hold) -> Value {
-    let (input_tokens, output_tokens) = hold.reserved_tokens();
-    json!({
-        "id": hold.id().to_string(),
-        "held_nano_usd": hold.reserved().0,
-        "input_tokens": input_tokens,
-        "output_tokens": output_tokens,
-        "repeated": hold.is_repeated(),
-        "would_deny": hold.would_deny(),
-        "failures": hold.failures().iter().map(failure).collect::<Vec<_>>(),
-    })
-}
-
-/// A receipt.
-#[must_use]
-pub fn receipt(receipt: &Receipt) -> Value {
-    let usage = receipt.usage.as_ref().map(|usage| {
-        Value::Object(
-            usage.iter().map(|(bucket, quantity)| (bucket.key().to_owned(), json!(quantity))).collect(),
-        )
-    });
-    let remaining = |left: &crate::engine::Remaining| json!({ "budget": &*left.budget, "unit": left.unit.as_str(), "available": left.available });
-    let anomaly = |anomaly: &crate::catalog::normalise::Anomaly| json!({ "rule": anomaly.rule.as_str(), "detail": anomaly.detail });
-    json!({
-        "id": receipt.id.to_string(),
-        "provider": receipt.provider.as_deref(),
-        "model": &*receipt.model,
-        "response_model": receipt.response_model.as_deref(),
-        "usage": usage,
-        "cost": receipt.total().to_string(),
-        "lines": lines(&receipt.cost),
-        "posted_nano_usd": receipt.posted.0,
-        "reserved_nano_usd": receipt.reserved.0,
-        "price_version": &*receipt.price_version,
-        "flags": receipt.flag_names(),
-        "anomalies": receipt.anomalies.iter().map(anomaly).collect::<Vec<_>>(),
-        "remaining": receipt.remaining.iter().map(remaining).collect::<Vec<_>>(),
-    })
-}
-
-/// A cost, line by line.
-#[must_use]
-pub fn cost(cost: &Cost) -> Value {
-    let unpriced: Vec<&str> = cost.unpriced.iter().map(|bucket| bucket.key()).collect();
-    json!({
-        "cost": cost.total.to_string(),
-        "posted_nano_usd": cost.total.posted().0,
-        "lines": lines(cost),
-        "unpriced": unpriced,
-        "overflow": cost.overflow,
-    })
-}
-
-fn lines(cost: &Cost) -> Vec<Value> {
-    let line = |line: &crate::catalog::Line| {
-        json!({
-            "bucket": line.bucket.key(),
-            "quantity": line.quantity,
-            "rate": line.rate.to_string(),
-            "per": line.bucket.per().quantity(),
-            "factor": line.factor.to_string(),
-            "amount": line.amount.to_string(),
-        })
-    };
-    cost.lines.iter().map(line).collect()
-}
-
 /// A denial.
 #[must_use]
 pub fn denial(denial: &Denial) -> Value {
@@ -122,7 +52,7 @@ pub fn denial(denial: &Denial) -> Value {
     })
 }
 
-fn failure(failure: &Failure) -> Value {
+pub(super) fn failure(failure: &Failure) -> Value {
     let balance = &failure.balance;
     json!({
         "budget": &*balance.budget,
@@ -243,8 +173,8 @@ pub fn flush_report(report: &FlushReport) -> Value {
 pub fn event(event: &Event) -> Value {
     let kind = event.kind().as_str();
     match event {
-        Event::Settled(receipt_) | Event::OverRun(receipt_) => {
-            json!({ "event": kind, "receipt": receipt(receipt_) })
+        Event::Settled(receipt) | Event::OverRun(receipt) => {
+            json!({ "event": kind, "receipt": super::receipt(receipt) })
         }
         Event::Denied(denied, scope_) | Event::Loop(denied, scope_) => {
             json!({ "event": kind, "denial": denial(denied), "scope": scope(scope_) })
