@@ -1,4 +1,5 @@
 //! From a call to a hold: by arguments on the fast path, by JSON for everything unusual, by a provider's request.
+#![allow(clippy::too_many_arguments, reason = "an object would cost more than the rest of the call")]
 
 use crate::failure::{Failure, full, gone, none, parse, text};
 use crate::guard::find;
@@ -17,7 +18,6 @@ use std::sync::Arc;
 /// A call in plain arguments. Token counts below zero are absent. The labels are complete: those around the call are
 /// among them. `parent`: trace id and span id in hex and `1` if it is sampled, joined by `-`. Returns the hold, or 0.
 #[napi(catch_unwind)]
-#[expect(clippy::too_many_arguments, reason = "an object would cost more than the rest of the call")]
 pub fn reserve(
     guard: f64,
     run: f64,

@@ -1,4 +1,5 @@
 //! What becomes of a hold.
+#![allow(clippy::too_many_arguments, reason = "an object would cost more than the rest of the call")]
 
 use crate::failure::{none, parse, text};
 use crate::store;
@@ -31,7 +32,6 @@ pub(crate) fn span(ids: SpanIds) -> Option<String> {
 /// Settles with up to four buckets, each a number of [`crate::guard::tables`] and a quantity; below zero is absent.
 /// Returns the receipt.
 #[napi(catch_unwind)]
-#[expect(clippy::too_many_arguments, reason = "an object would cost more than the rest of the call")]
 pub fn settle_usage(
     hold: f64,
     bucket_1: f64,

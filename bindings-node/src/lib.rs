@@ -5,6 +5,15 @@
 //! [`failure::take_failure`]; objects, errors and bigints are made in TypeScript when somebody reads them.
 //! `ts/native.ts` is the other side of this border and lists every function.
 
+#![cfg_attr(
+    test,
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what is exported to Node is registered outside of tests only"
+    )
+)]
+
 mod call;
 mod clock;
 mod events;
