@@ -3,58 +3,68 @@
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use spendrail::engine::Denial;
-use spendrail::ffi::{self, Failure};
+use spendrail::engine;
+use spendrail::ffi;
 use spendrail::guard::ReserveError;
 use spendrail::{Code, Error};
 
 static FAULT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static DENIED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-fn make(
-    py: Python<'_>,
-    cell: &'static PyOnceLock<Py<PyAny>>,
-    maker: &str,
-    told: &serde_json::Value,
-) -> PyErr {
-    let raise = || {
-        let maker = cell.import(py, "spendrail.errors", maker)?;
-        maker.call1((crate::json::to_py(py, told)?,))
-    };
-    match raise() {
-        Ok(exception) => PyErr::from_value(exception),
-        Err(error) => error,
+/// A denial. What it says is made when somebody reads it: a denied loop must not become the load.
+#[pyclass(frozen, module = "spendrail._native")]
+pub(crate) struct Denial {
+    denial: engine::Denial,
+}
+
+#[pymethods]
+impl Denial {
+    /// The stable code.
+    #[getter]
+    fn code(&self) -> &'static str {
+        self.denial.code.as_str()
     }
+
+    /// Everything as plain values.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        crate::json::to_py(py, &ffi::denial(&self.denial))
+    }
+}
+
+fn told(py: Python<'_>, told: &serde_json::Value) -> PyErr {
+    let raise = || FAULT.import(py, "spendrail.errors", "fault")?.call1((crate::json::to_py(py, told)?,));
+    raise().map_or_else(|error| error, PyErr::from_value)
 }
 
 /// A fault.
 pub(crate) fn fault(py: Python<'_>, error: &Error) -> PyErr {
-    make(py, &FAULT, "fault", &ffi::error(error))
+    told(py, &ffi::error(error))
 }
 
 /// A fault of a guard's making: bad input there is a bad configuration.
 pub(crate) fn config(py: Python<'_>, error: &Error) -> PyErr {
-    let mut told = ffi::error(error);
-    if let Some(map) = told.as_object_mut() {
+    let mut answer = ffi::error(error);
+    if let Some(map) = answer.as_object_mut() {
         map.insert("config".to_owned(), serde_json::Value::Bool(true));
     }
-    make(py, &FAULT, "fault", &told)
+    told(py, &answer)
 }
 
 /// The answer "no".
-pub(crate) fn denied(py: Python<'_>, denial: &Denial) -> PyErr {
-    make(py, &DENIED, "denied", &ffi::denial(denial))
+pub(crate) fn denied(py: Python<'_>, denial: Box<engine::Denial>) -> PyErr {
+    let raise = || {
+        let denial = Bound::new(py, Denial { denial: *denial })?;
+        DENIED.import(py, "spendrail.errors", "denied")?.call1((denial,))
+    };
+    raise().map_or_else(|error| error, PyErr::from_value)
 }
 
-pub(crate) fn failure(py: Python<'_>, failure: &Failure) -> PyErr {
-    match failure {
-        Failure::Denied(denial) => denied(py, denial),
-        Failure::Failed(error) => fault(py, error),
-    }
-}
-
+/// Why there is no hold.
 pub(crate) fn reserve(py: Python<'_>, error: ReserveError) -> PyErr {
-    failure(py, &Failure::from(error))
+    match error {
+        ReserveError::Denied(denial) => denied(py, denial),
+        ReserveError::Failed(error) => fault(py, &error),
+    }
 }
 
 /// An argument that Python can pass and the core cannot take.

@@ -75,10 +75,10 @@ impl Guard {
         // With the memory ledger no answer is ever pending.
         match outcome {
             Ok(Outcome::Held(hold)) => Ok(Hold::new(hold)),
-            Ok(Outcome::Denied(denial)) => Err(errors::denied(py, &denial)),
+            Ok(Outcome::Denied(denial)) => Err(errors::denied(py, denial)),
             Ok(Outcome::Pending(ticket)) => match py.detach(|| ticket.wait()) {
                 Outcome::Held(hold) => Ok(Hold::new(hold)),
-                Outcome::Denied(denial) => Err(errors::denied(py, &denial)),
+                Outcome::Denied(denial) => Err(errors::denied(py, denial)),
                 Outcome::Pending(_) => Err(errors::argument(py, "", "the ledger gave no answer")),
             },
             Err(error) => Err(errors::fault(py, &error)),

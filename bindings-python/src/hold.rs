@@ -165,6 +165,12 @@ impl Hold {
         cost: Option<Bound<'_, PyAny>>,
         error_type: Option<&str>,
     ) -> PyResult<Receipt> {
+        if let Some(Ok(usage)) = reply.as_ref().map(|reply| reply.cast::<usage::Usage>())
+            && cost.is_none()
+        {
+            let used = Settlement::Usage(&usage.get().usage);
+            return self.with(py, |hold| hold.try_settle(used, error_type)).map(Receipt::new);
+        }
         let with = settlement(py, reply.as_ref(), usage.as_ref(), cost.as_ref())?;
         self.with(py, |hold| hold.try_settle(Settlement::from(&with), error_type)).map(Receipt::new)
     }
@@ -197,6 +203,14 @@ impl Hold {
     fn chunk(&self, py: Python<'_>, event: &Bound<'_, PyAny>) -> PyResult<bool> {
         let event = reply(event)?;
         self.with(py, |hold| Ok(hold.chunk(&event)))
+    }
+
+    /// An attempt was sent and got no answer, and the call is sent again: its input counts.
+    fn lost_attempt(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, |hold| {
+            hold.lost_attempt();
+            Ok(())
+        })
     }
 
     /// The stream has ended by itself.

@@ -29,6 +29,8 @@ mod _native {
     #[pymodule_export]
     use super::clock::ManualClock;
     #[pymodule_export]
+    use super::errors::Denial;
+    #[pymodule_export]
     use super::events::Subscription;
     #[pymodule_export]
     use super::guard::Guard;

@@ -11,6 +11,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from billing import Prices
 from provider import Provider
 
 import spendrail
@@ -186,6 +187,45 @@ def test_a_retried_call_is_one_call(guard: spendrail.Guard, provider: Provider) 
         reply = client.chat.completions.create(model=GPT, extra_headers=script("fault=503 times=2"), **ASK)
     assert requests(provider) == 3
     assert receipt(reply).posted_nano_usd == billed(provider)
+
+
+@pytest.mark.parametrize("fault", ["hang", "cut"])
+@pytest.mark.parametrize("sdk", ["anthropic", "openai"])
+def test_an_attempt_that_nobody_answered_adds_its_input(
+    guard: spendrail.Guard, provider: Provider, fault: str, sdk: str
+) -> None:
+    more = script(f"fault={fault} times=1")
+    client: Any
+    if sdk == "anthropic":
+        claude = anthropic.Anthropic(api_key="acme", base_url=provider.url, max_retries=2, timeout=0.5)
+        client = guard.wrap(claude, **ACME)
+        reply = client.messages.create(model=CLAUDE, extra_headers=more, **ASK)
+    else:
+        client = guard.wrap(openai.OpenAI(api_key="a", base_url=f"{provider.url}/v1", timeout=0.5), **ACME)
+        reply = client.chat.completions.create(model=GPT, extra_headers=more, **ASK)
+    assert requests(provider) == 2
+    assert [line.bucket for line in receipt(reply).lines] == ["input", "output", "input"]
+    assert "estimated" in receipt(reply).flags
+    if fault == "hang":
+        assert receipt(reply).posted_nano_usd >= billed(provider)
+    assert spent(guard, **ACME) == (receipt(reply).posted_nano_usd, 0, 0)
+
+
+def test_an_attempt_that_nobody_answered_is_not_undone_by_a_refusal(guard: spendrail.Guard, provider: Provider) -> None:
+    async def main() -> None:
+        url = f"{provider.url}/v1"
+        client = guard.wrap(openai.AsyncOpenAI(api_key="a", base_url=url, timeout=0.4, max_retries=1), **ACME)
+        ask = client.chat.completions.create(model=GPT, extra_headers=script("fault=hang times=1"), **ASK)
+        task = asyncio.ensure_future(ask)
+        while requests(provider) == 0:
+            await asyncio.sleep(0.01)
+        provider.journal.set_prices(Prices.from_json({"version": "2", "models": {}}))  # the next answer is a 404
+        with pytest.raises(openai.NotFoundError):
+            await task
+
+    asyncio.run(main())
+    used, held, unconfirmed = spent(guard, **ACME)
+    assert used > 0 and held == 0 and unconfirmed > 0
 
 
 @pytest.mark.parametrize("fault", ["hang", "cut", "truncate"])

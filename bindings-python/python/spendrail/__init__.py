@@ -12,27 +12,57 @@ Money is exact: `Decimal` for a cost, whole nano-USD (`int`) for what budgets co
 
 from __future__ import annotations
 
-from ._native import Cost, CostLine, Hold, Receipt, Usage, __version__
-from .config import Budget, Limit, RunLimit, Telemetry
-from .errors import (
-    BudgetExceeded,
-    Closed,
-    ConfigError,
-    Denied,
-    Error,
-    IdReused,
-    InvalidInput,
-    LedgerUnavailable,
-    LoopDetected,
-    RateExceeded,
-    RunLimitExceeded,
-    Stopped,
-    UnknownModel,
-)
-from .guard import Guard
-from .receipts import receipt_of
-from .records import Balance, Decision, Failure, Flushed, Page, Reloaded, Stop, ToppedUp
-from .scope import Run, Scope, Tool
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._native import Cost, CostLine, Hold, Receipt, Usage, __version__
+    from .config import Budget, Limit, RunLimit, Telemetry
+    from .errors import (
+        BudgetExceeded,
+        Closed,
+        ConfigError,
+        Denied,
+        Error,
+        IdReused,
+        InvalidInput,
+        LedgerUnavailable,
+        LoopDetected,
+        RateExceeded,
+        RunLimitExceeded,
+        Stopped,
+        UnknownModel,
+    )
+    from .guard import Guard
+    from .receipts import receipt_of
+    from .records import Balance, Decision, Failure, Flushed, Page, Reloaded, Stop, ToppedUp
+    from .run import Run, Tool
+    from .scope import Scope
+else:
+    # Each name is loaded when it is first used: importing the package costs next to nothing. The rest are errors.
+    _HOMES = {
+        **dict.fromkeys(("Cost", "CostLine", "Hold", "Receipt", "Usage", "__version__"), "_native"),
+        **dict.fromkeys(("Budget", "Limit", "RunLimit", "Telemetry"), "config"),
+        **dict.fromkeys(
+            ("Balance", "Decision", "Failure", "Flushed", "Page", "Reloaded", "Stop", "ToppedUp"), "records"
+        ),
+        "Guard": "guard",
+        "Run": "run",
+        "Tool": "run",
+        "Scope": "scope",
+        "receipt_of": "receipts",
+    }
+
+    def __getattr__(name):
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f".{_HOMES.get(name, 'errors')}", __name__), name)
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "Balance",

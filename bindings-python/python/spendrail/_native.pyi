@@ -40,6 +40,14 @@ class ManualClock:
         """Moves the clock by so many milliseconds."""
 
 @final
+class Denial:
+    """A denial; what it says is made when somebody reads it."""
+
+    @property
+    def code(self) -> str: ...
+    def to_dict(self) -> dict[str, Any]: ...
+
+@final
 class Later:
     """A coroutine that makes one call when it is awaited."""
 
@@ -233,6 +241,9 @@ class Hold:
         """The reply will come in pieces, in the events of this API (`"openai_chat"`, `"anthropic_messages"`, …)."""
     def chunk(self, event: object) -> bool:
         """One event of a stream, as a mapping or its JSON text. `True`: it carries nothing but the usage."""
+    def lost_attempt(self) -> None:
+        """An attempt was sent and got no answer, and the call is sent again: its input counts, whatever the next
+        attempt answers."""
     def finish(self) -> Receipt:
         """The stream has ended by itself: settles with what its events said."""
     def close(self) -> Receipt:

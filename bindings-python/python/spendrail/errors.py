@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ._native import CODES
+from ._native import CODES, Denial
 from .records import Failure, failures, instant
 
 TYPE_CHECKING = False
@@ -18,15 +18,28 @@ if TYPE_CHECKING:
 class Error(Exception):
     """Everything that Spendrail raises. `code` is stable, the text is not."""
 
-    def __init__(self, told: Mapping[str, Any] | str = "") -> None:
-        """From what the core tells; a plain text for errors made elsewhere."""
-        self._told: Mapping[str, Any] = {"message": told, "code": "internal"} if isinstance(told, str) else told
-        super().__init__(self._told.get("message", ""))
+    def __init__(self, told: Mapping[str, Any] | Denial) -> None:
+        """From what the core tells."""
+        super().__init__()
+        self._source = told
+
+    @property
+    def _told(self) -> Mapping[str, Any]:
+        if isinstance(self._source, Denial):
+            self._source = self._source.to_dict()
+        return self._source
+
+    def __str__(self) -> str:
+        return str(self._told["message"])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
 
     @property
     def code(self) -> str:
         """The stable, snake_case code."""
-        return str(self._told["code"])
+        source = self._source
+        return source.code if isinstance(source, Denial) else str(source["code"])
 
     @property
     def field(self) -> str | None:
@@ -200,7 +213,7 @@ def fault(told: Mapping[str, Any]) -> Error:
     return kind(told)
 
 
-def denied(told: Mapping[str, Any]) -> Denied:
+def denied(told: Mapping[str, Any] | Denial) -> Denied:
     """The exception of a denial."""
-    kind = BY_CODE.get(told["code"], Denied)
+    kind = BY_CODE.get(told.code if isinstance(told, Denial) else told["code"], Denied)
     return kind(told) if issubclass(kind, Denied) else Denied(told)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from . import _native, config
 from ._native import EVENTS, current
+from .bind import bind
 from .records import Balance, Decision, Flushed, Page, Reloaded, Stop, ToppedUp
-from .scope import Run, Scope, _Inside, bind
+from .run import Run
+from .scope import Inside, Scope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,7 +152,7 @@ class Guard(_native.Guard):
         """The function, generator or async generator, with the scope and run of here around every call inside it,
         in whatever thread or task it runs."""
         ambient = current.get()
-        bound: F = bind(lambda: _Inside(ambient), target)
+        bound: F = bind(lambda: Inside(ambient), target)
         return bound
 
     # -- accounts --------------------------------------------------------------------------------

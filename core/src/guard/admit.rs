@@ -145,6 +145,7 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
         flags: Flags::NONE,
         would_deny: would_deny(&plan, &failures, now),
         stream: None,
+        lost_attempts: 0,
         rules: Arc::clone(&rules),
     };
     Ok(Outcome::Held(Hold::new(Box::new(held), Id(key.id()), false, failures)))
@@ -180,6 +181,7 @@ fn again(
         flags: Flags::NONE,
         would_deny: None,
         stream: None,
+        lost_attempts: 0,
     };
     Hold::new(Box::new(held), Id(key.id()), true, Vec::new())
 }
@@ -349,6 +351,7 @@ fn unguarded(
         flags: Flags::NONE,
         would_deny: None,
         stream: None,
+        lost_attempts: 0,
     };
     Hold::new(Box::new(held), state.ids.next(), false, Vec::new())
 }

@@ -8,7 +8,7 @@ use crate::engine::{CallKind, Quantities};
 use crate::rules::{Unpriced, UnpricedWhat};
 use crate::telemetry::Flags;
 use crate::values::money::OPERATION_MAX;
-use crate::values::{AttoUsd, Id, Label, NanoUsd, Timestamp, Usage};
+use crate::values::{AttoUsd, Bucket, Id, Label, NanoUsd, Timestamp, Usage};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -40,6 +40,9 @@ impl Bill {
             Answer::Reply(reply) => bill.price_reply(held, reply, now),
             // A cost that the caller states needs no price.
             Answer::Cost(cost) => bill.take(cost),
+        }
+        if held.lost_attempts > 0 {
+            bill.add_lost_attempts(held, now);
         }
         let receipt = &mut bill.receipt;
         if receipt.posted.0 > OPERATION_MAX || receipt.cost.overflow {
@@ -130,6 +133,23 @@ impl Bill {
         }
     }
 
+    /// A floor line for each attempt that nobody answered: its input, as it was reserved. The usage stays what the
+    /// provider said.
+    #[cold]
+    fn add_lost_attempts(&mut self, held: &Held, now: Timestamp) {
+        let Some(entry) = &held.entry else { return };
+        let floor = Usage::new().with(Bucket::Input, held.estimate.input_tokens);
+        let context = context(held, None, now);
+        let cost = &mut self.receipt.cost;
+        // What was posted beyond the lines (something without a price) stays posted.
+        let beyond = self.receipt.posted.0.saturating_sub(cost.total.posted().0).max(0);
+        for _ in 0..held.lost_attempts {
+            add(cost, entry.cost(&floor, &context));
+        }
+        self.receipt.posted = NanoUsd(cost.total.posted().0.saturating_add(beyond));
+        self.flag(Flags::ESTIMATED);
+    }
+
     fn unknown(&mut self, served: Option<&Label>) {
         self.flag(Flags::UNKNOWN_MODEL);
         if let Some(served) = served {
@@ -147,16 +167,19 @@ impl Bill {
     /// What is posted to the accounts.
     pub(super) fn quantities(&self, held: &Held) -> Quantities {
         let Receipt { usage, posted, flags, .. } = &self.receipt;
-        match (&held.kind, usage) {
+        let mut used = match (&held.kind, usage) {
             (CallKind::Tool { .. }, _) => {
                 Quantities { usd: posted.0, tool_calls: 1, ..Quantities::default() }
             }
             (CallKind::Model, Some(usage)) => Quantities::answered(*posted, usage),
             (CallKind::Model, None) if flags.has(Flags::NO_USAGE) => {
-                Quantities { concurrent: 0, ..held.estimate.quantities }
+                Quantities { usd: posted.0, concurrent: 0, ..held.estimate.quantities }
             }
             (CallKind::Model, None) => Quantities { usd: posted.0, requests: 1, ..Quantities::default() },
-        }
+        };
+        let lost = held.estimate.input_tokens.saturating_mul(held.lost_attempts.into());
+        used.input_tokens = used.input_tokens.saturating_add(i64::try_from(lost).unwrap_or(i64::MAX));
+        used
     }
 }
 
@@ -205,4 +228,39 @@ fn context(held: &Held, reply: Option<&Reply>, now: Timestamp) -> PriceContext {
         context.geo = reply.geo.clone().or(context.geo);
     }
     context
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Call;
+    use crate::guard::{BalanceQuery, Guard};
+    use crate::values::{Bucket, Usage};
+
+    const PRICES: &str =
+        "catalog = 1\nprovider = \"p\"\n[[models.m.prices]]\nrates = { input = \"1\", output = \"2\" }";
+    const BUDGETS: &str = r#"
+        [[budgets]]
+        name = "money"
+        limit = "1 USD"
+        window = "lifetime"
+        [[budgets]]
+        name = "tokens"
+        limit = "1000 tokens"
+        window = "lifetime"
+    "#;
+
+    #[test]
+    fn an_attempt_that_nobody_answered_adds_its_input() {
+        let guard = Guard::builder().config_text("t", BUDGETS).prices("p.toml", PRICES).build().unwrap();
+        let mut hold = guard.reserve(&Call::new("p", "m").input_tokens(100).max_output_tokens(10)).unwrap();
+        hold.lost_attempt();
+        hold.lost_attempt();
+        let used = Usage::new().with(Bucket::Input, 90).with(Bucket::Output, 5);
+        let receipt = hold.settle(&used).unwrap();
+        assert_eq!(receipt.posted.0, 100_000 + 2 * 100_000);
+        assert_eq!((receipt.cost.lines.len(), receipt.usage), (4, Some(used)));
+        assert_eq!(receipt.flag_names(), ["estimated", "over_run"]);
+        let page = guard.balances(&BalanceQuery::default()).unwrap();
+        assert_eq!(page.items.iter().map(|balance| balance.spent).collect::<Vec<_>>(), [300_000, 295]);
+    }
 }

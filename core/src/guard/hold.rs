@@ -43,6 +43,8 @@ pub(crate) struct Held {
     /// Why an enforcing mode would have denied.
     pub(super) would_deny: Option<Box<telemetry::Refusal>>,
     pub(super) stream: Option<Box<Stream>>,
+    /// Attempts that were sent and never answered.
+    pub(super) lost_attempts: u32,
 }
 
 /// A reply that comes in pieces.
@@ -132,6 +134,14 @@ impl Hold {
     pub fn is_complete(&self) -> bool {
         let stream = self.held.as_ref().and_then(|held| held.stream.as_ref());
         stream.and_then(|stream| stream.reader.as_ref()).is_some_and(StreamReader::is_complete)
+    }
+
+    /// An attempt of this call was sent and got no answer (it timed out, or the connection broke), and the call is sent
+    /// again: silence is not "not spent", so its input counts whatever the next attempt answers.
+    pub fn lost_attempt(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.lost_attempts = held.lost_attempts.saturating_add(1);
+        }
     }
 
     /// Replaces the hold by what was used: the provider's own reply, a [`crate::values::Usage`], or a cost.

@@ -56,6 +56,7 @@ pub(super) fn record(
         flags: Flags::NONE,
         would_deny: None,
         stream: None,
+        lost_attempts: 0,
     };
     let bill = Bill::of(&held, settle::read(&held, settlement)?, now);
     let content = content(call, &bill);

@@ -138,6 +138,7 @@ fn restore(state: &Arc<State>, token: &str) -> Result<(Box<Held>, u128)> {
         flags: Flags::NONE,
         would_deny: None,
         stream: None,
+        lost_attempts: 0,
     };
     Ok((Box::new(held), id))
 }

@@ -21,11 +21,11 @@ class Call:
 
     __slots__ = (
         "__weakref__",
-        "answered",
         "api",
         "attempts",
         "hides_usage",
         "hold",
+        "lost",
         "open",
         "receipt",
         "streams",
@@ -45,8 +45,13 @@ class Call:
         """It is read event by event."""
         self.attempts = 0
         """How often the request was sent."""
-        self.answered = 0
-        """How many of those attempts were refused by the provider in so many words."""
+        self.lost = 0
+        """How many of those attempts nobody answered, before another one was made."""
+
+    def sent_again(self, response: object, error: BaseException | None) -> None:
+        """The SDK is about to send the request again, because of this answer, or of this error."""
+        if response is None and error is not None and not _was_never_sent(error):
+            self.lost += 1
 
     def settle(self, body: bytes) -> None:
         """The whole reply is here."""
@@ -89,19 +94,21 @@ class Call:
         name = error_type(error)
         status = getattr(error, "status_code", None)
         refused = isinstance(status, int) and status >= 400
-        never_sent = self.attempts == 0 or _was_never_sent(error)
-        unanswered = self.attempts - self.answered - 1
-        if (refused or never_sent) and unanswered <= 0:
-            self.release(name)
-        else:
-            # Silence is not "not spent": the provider may have read the prompt and answered it.
-            self.cut(name)
+        if refused or self.attempts == 0 or _was_never_sent(error):
+            if self.lost == 0:
+                self.release(name)
+                return
+            self.lost -= 1  # what was lost before is all that can have been billed
+        # Silence is not "not spent": the provider may have read the prompt and answered it.
+        self.cut(name)
 
     def _end(self, ending: Callable[[], Receipt | None]) -> None:
         if not self.open:
             return
         self.open = False
         try:
+            for _ in range(self.lost):
+                self.hold.lost_attempt()
             self.receipt = ending()
         except Exception as problem:
             # The caller has its reply and must not lose it. A reply that cannot be read costs what was reserved.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import sys
 from contextvars import ContextVar
 
 from ..otel import Current
@@ -71,21 +72,17 @@ def install(client: Any, guarded: Guarded) -> None:
             remember(made, call)
         return made
 
-    def should_retry(response: Any) -> bool:
-        if (call := _sending.get()) is not None:
-            call.answered += 1
-        return bool(kind._should_retry(client, response))
-
     def copy(*args: Any, **kwargs: Any) -> Any:
         made = kind.copy(client, *args, **kwargs)
         install(made, guarded)
         return made
 
-    own.update(_process_response_data=parse, _should_retry=should_retry, copy=copy, with_options=copy)
-    for name in ("_websocket_query_params", "_websocket_query_params_fallback", "_configure_realtime"):
-        if hasattr(kind, name):
-            own[name] = functools.partial(_open_websocket, client, guarded, getattr(kind, name))
+    own.update(_process_response_data=parse, copy=copy, with_options=copy)
+    hooks = [name for name in _WEBSOCKETS if hasattr(kind, name)]
+    own.update({name: functools.partial(_open_websocket, client, guarded, getattr(kind, name)) for name in hooks})
     client.__dict__.update(own)
+    if not hooks:
+        _cover_connects(client, guarded)
 
 
 def _sync_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
@@ -112,12 +109,21 @@ def _sync_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
             call.attempts += 1
         kind._prepare_request(client, request)
 
+    def sleep_for_retry(*, response: Any, **more: Any) -> None:
+        _sent_again(response)
+        kind._sleep_for_retry(client, response=response, **more)
+
     def process_response(*, response: Any, stream: bool, **more: Any) -> Any:
         if (call := _sending.get()) is not None:
             watch(response, call, streams=stream)
         return kind._process_response(client, response=response, stream=stream, **more)
 
-    return {"request": request, "_prepare_request": prepare_request, "_process_response": process_response}
+    return {
+        "request": request,
+        "_prepare_request": prepare_request,
+        "_sleep_for_retry": sleep_for_retry,
+        "_process_response": process_response,
+    }
 
 
 def _async_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
@@ -144,12 +150,27 @@ def _async_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
             call.attempts += 1
         await kind._prepare_request(client, request)
 
+    async def sleep_for_retry(*, response: Any, **more: Any) -> None:
+        _sent_again(response)
+        await kind._sleep_for_retry(client, response=response, **more)
+
     async def process_response(*, response: Any, stream: bool, **more: Any) -> Any:
         if (call := _sending.get()) is not None:
             watch(response, call, streams=stream)
         return await kind._process_response(client, response=response, stream=stream, **more)
 
-    return {"request": request, "_prepare_request": prepare_request, "_process_response": process_response}
+    return {
+        "request": request,
+        "_prepare_request": prepare_request,
+        "_sleep_for_retry": sleep_for_retry,
+        "_process_response": process_response,
+    }
+
+
+def _sent_again(response: Any) -> None:
+    """An attempt has failed, and the SDK waits before the next one; the exception is still being handled."""
+    if (call := _sending.get()) is not None:
+        call.sent_again(response, sys.exc_info()[1])
 
 
 def _replied(call: Call, reply: Any) -> Any:
@@ -206,13 +227,35 @@ def _server(client: Any) -> dict[str, Any]:
     return {"address": url.host or "-", "port": url.port or (80 if url.scheme == "http" else 443)}
 
 
+_WEBSOCKETS = ("_websocket_query_params", "_websocket_query_params_fallback", "_configure_realtime")
+"""What the clients of openai 3 ask before they open a WebSocket."""
+
+
 def _open_websocket(client: Any, guarded: Guarded, open: Any, url: Any, *args: Any) -> Any:
+    _refuse_connection(guarded, getattr(url, "path", "/realtime"))
+    return open(client, url, *args)
+
+
+def _refuse_connection(guarded: Guarded, path: str) -> None:
     """A connection in which work is ordered cannot be guarded: it is denied unless the policy lets its path pass."""
-    path = getattr(url, "path", "/realtime")
     about = {"provider": guarded.provider, "path": path, "method": "GET"}
     if guarded.guard.invoke("endpoint", about)["endpoint"] != "allowed":
         guarded.guard.passage("POST", f"{path}/connect", provider=guarded.provider, model="-", **guarded.labels)
-    return open(client, url, *args)
+
+
+def _cover_connects(client: Any, guarded: Guarded) -> None:
+    """The clients of openai 2 ask nobody: `connect` itself is covered, on the resources that have one."""
+    for path in ("realtime", "responses", "beta.realtime"):
+        resource = client
+        for name in path.split("."):
+            resource = getattr(resource, name, None)
+        if hasattr(resource, "connect"):
+            resource.connect = functools.partial(_connect, guarded, path.rpartition(".")[2], resource.connect)
+
+
+def _connect(guarded: Guarded, path: str, connect: Any, *args: Any, **kwargs: Any) -> Any:
+    _refuse_connection(guarded, f"/{path}")
+    return connect(*args, **kwargs)
 
 
 __all__ = ["MARK", "Guarded", "install"]
