@@ -59,7 +59,7 @@ pub(crate) fn scoped(py: Python<'_>, guard: u64, labels: Option<&Bound<'_, PyDic
     let base = base.as_ref().map(Py::get);
     let mut scope = base.map(|base| Scope::clone(&base.scope)).unwrap_or_default();
     for (key, value) in labels.into_iter().flat_map(|labels| labels.iter()) {
-        let key = key.cast::<PyString>()?.to_str()?;
+        let key = key.cast::<PyString>()?.to_str().map_err(|_| errors::not_utf8(py, ""))?;
         if !set_label(&mut scope, key, &value)? {
             return Err(errors::argument(py, key, "is not a label of a scope"));
         }
@@ -126,7 +126,11 @@ fn set(scope: &mut Scope, dimension: &Dimension, field: &str, value: &Bound<'_, 
         };
         scope.set(dimension, Some(text.to_str().map_err(|_| errors::not_utf8(py, field))?))
     };
-    set.map_err(|error| errors::fault(py, &error))
+    set.map_err(|error| match error.field_name() {
+        // Too many of them is not the fault of this one.
+        Some("tags") => errors::fault(py, &error),
+        _ => errors::fault(py, &error.field(field)),
+    })
 }
 
 #[pymethods]

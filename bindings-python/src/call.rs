@@ -56,7 +56,7 @@ fn plain(arguments: Option<&Bound<'_, PyDict>>, labels: &mut Option<Scope>) -> P
             continue;
         }
         let key = key.cast_into::<PyString>()?;
-        match key.to_str()? {
+        match key.to_str().map_err(|_| errors::not_utf8(key.py(), ""))? {
             "provider" => provider = text(value, &mut simple),
             "model" => model = text(value, &mut simple),
             "id" => id = text(value, &mut simple),
@@ -101,7 +101,7 @@ fn through_the_door(arguments: Option<&Bound<'_, PyDict>>, py: Python<'_>) -> Py
     let mut args = Map::new();
     for (key, value) in arguments.into_iter().flat_map(|arguments| arguments.iter()) {
         let key = key.cast_into::<PyString>()?;
-        let key = key.to_str()?;
+        let key = key.to_str().map_err(|_| errors::not_utf8(py, ""))?;
         let label = matches!(key, "tenant" | "user" | "feature" | "agent" | "session" | "run" | "tags");
         if !label && !value.is_none() {
             args.insert(key.to_owned(), json::from_py(&value, Place::of(key))?);

@@ -1,6 +1,7 @@
 //! A clock for tests.
 
 use crate::errors;
+use crate::json;
 use pyo3::prelude::*;
 use spendrail::clock;
 use spendrail::values::Timestamp;
@@ -14,9 +15,10 @@ pub(crate) struct ManualClock {
 #[pymethods]
 impl ManualClock {
     #[new]
-    #[pyo3(signature = (now="2026-01-01T00:00:00Z"))]
-    fn new(py: Python<'_>, now: &str) -> PyResult<Self> {
-        Ok(Self { clock: clock::ManualClock::new(time(py, now)?) })
+    #[pyo3(signature = (now=None))]
+    fn new(py: Python<'_>, now: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
+        let now = json::optional(now.as_ref(), "now")?.unwrap_or_else(|| "2026-01-01T00:00:00Z".to_owned());
+        Ok(Self { clock: clock::ManualClock::new(time(py, &now)?) })
     }
 
     /// Where the clock stands, in RFC 3339.
@@ -26,8 +28,8 @@ impl ManualClock {
     }
 
     /// Puts the clock at `now`; it may go back.
-    fn set(&self, py: Python<'_>, now: &str) -> PyResult<()> {
-        self.clock.set(time(py, now)?);
+    fn set(&self, now: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.clock.set(time(now.py(), &json::text(now, "now")?)?);
         Ok(())
     }
 

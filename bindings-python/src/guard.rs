@@ -123,19 +123,19 @@ impl Guard {
     fn settle(
         &self,
         py: Python<'_>,
-        token: &str,
+        token: &Bound<'_, PyAny>,
         reply: Option<Bound<'_, PyAny>>,
         usage: Option<Bound<'_, PyAny>>,
         cost: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Receipt> {
         let with = hold::settlement(py, reply.as_ref(), usage.as_ref(), cost.as_ref())?;
-        let receipt = self.guard.settle(token, Settlement::from(&with));
+        let receipt = self.guard.settle(&json::text(token, "token")?, Settlement::from(&with));
         receipt.map(Receipt::new).map_err(|error| errors::fault(py, &error))
     }
 
     /// Gives a detached hold back.
-    fn release(&self, py: Python<'_>, token: &str) -> PyResult<()> {
-        self.guard.release(token).map_err(|error| errors::fault(py, &error))
+    fn release(&self, py: Python<'_>, token: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.guard.release(&json::text(token, "token")?).map_err(|error| errors::fault(py, &error))
     }
 
     /// Records spend that already happened.
@@ -162,25 +162,27 @@ impl Guard {
     fn cost(
         &self,
         py: Python<'_>,
-        model: &str,
+        model: &Bound<'_, PyAny>,
         usage: &Bound<'_, PyAny>,
-        provider: Option<&str>,
+        provider: Option<Bound<'_, PyAny>>,
         at: Option<Bound<'_, PyAny>>,
-        tier: Option<&str>,
-        speed: Option<&str>,
-        geo: Option<&str>,
+        tier: Option<Bound<'_, PyAny>>,
+        speed: Option<Bound<'_, PyAny>>,
+        geo: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Cost> {
         let usage = usage::of(usage)?;
         let at = at.map(|at| instant(&at)).transpose()?.unwrap_or_else(|| Clock::System.now());
-        let tier = tier.map(Tier::parse);
+        let model = json::text(model, "model")?;
+        let provider = json::optional(provider.as_ref(), "provider")?;
+        let tier = json::optional(tier.as_ref(), "tier")?;
         let context = PriceContext {
             at,
-            tier,
-            speed: speed.map(Into::into),
-            geo: geo.map(Into::into),
+            tier: tier.as_deref().map(Tier::parse),
+            speed: json::optional(speed.as_ref(), "speed")?.map(Into::into),
+            geo: json::optional(geo.as_ref(), "geo")?.map(Into::into),
             ..PriceContext::default()
         };
-        let cost = self.guard.cost(provider, model, &usage, &context);
+        let cost = self.guard.cost(provider.as_deref(), &model, &usage, &context);
         cost.map(Cost::new).map_err(|error| errors::fault(py, &error))
     }
 
@@ -237,7 +239,8 @@ impl Guard {
     }
 
     /// Listens to events of these kinds.
-    fn subscribe(&self, py: Python<'_>, kinds: Vec<String>) -> PyResult<Subscription> {
+    fn subscribe(&self, py: Python<'_>, kinds: Vec<Bound<'_, PyAny>>) -> PyResult<Subscription> {
+        let kinds = kinds.iter().map(|kind| json::text(kind, "event")).collect::<PyResult<Vec<_>>>()?;
         let kinds = events::kinds(py, &kinds)?;
         self.guard.subscribe(&kinds).map(Subscription::new).map_err(|error| errors::fault(py, &error))
     }

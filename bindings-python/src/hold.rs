@@ -163,7 +163,7 @@ impl Hold {
         reply: Option<Bound<'_, PyAny>>,
         usage: Option<Bound<'_, PyAny>>,
         cost: Option<Bound<'_, PyAny>>,
-        error_type: Option<&str>,
+        error_type: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Receipt> {
         if let Some(Ok(usage)) = reply.as_ref().map(|reply| reply.cast::<usage::Usage>())
             && cost.is_none()
@@ -172,13 +172,16 @@ impl Hold {
             return self.with(py, |hold| hold.try_settle(used, error_type)).map(Receipt::new);
         }
         let with = settlement(py, reply.as_ref(), usage.as_ref(), cost.as_ref())?;
-        self.with(py, |hold| hold.try_settle(Settlement::from(&with), error_type)).map(Receipt::new)
+        let error_type = json::optional(error_type.as_ref(), "error_type")?;
+        self.with(py, |hold| hold.try_settle(Settlement::from(&with), error_type.as_deref()))
+            .map(Receipt::new)
     }
 
     /// Gives everything back, because nothing was billed.
     #[pyo3(signature = (error_type=None))]
-    fn release(&self, py: Python<'_>, error_type: Option<&str>) -> PyResult<()> {
-        self.with(py, |hold| hold.release(error_type))
+    fn release(&self, py: Python<'_>, error_type: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let error_type = json::optional(error_type.as_ref(), "error_type")?;
+        self.with(py, |hold| hold.release(error_type.as_deref()))
     }
 
     /// Lets the hold outlive this object and this process.
@@ -188,9 +191,9 @@ impl Hold {
 
     /// The reply will come in pieces, in the events of this API.
     #[pyo3(signature = (api=None))]
-    fn stream(&self, py: Python<'_>, api: Option<&str>) -> PyResult<()> {
-        let parsed = api.map(|name| {
-            Api::parse(name).ok_or_else(|| errors::argument(py, "api", "is not an API that Spendrail knows"))
+    fn stream(&self, py: Python<'_>, api: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let parsed = json::optional(api.as_ref(), "api")?.map(|name| {
+            Api::parse(&name).ok_or_else(|| errors::argument(py, "api", "is not an API that Spendrail knows"))
         });
         let parsed = parsed.transpose()?;
         self.with(py, |hold| {
@@ -225,8 +228,9 @@ impl Hold {
 
     /// The connection is gone or timed out.
     #[pyo3(signature = (error_type=None))]
-    fn cut(&self, py: Python<'_>, error_type: Option<&str>) -> PyResult<Receipt> {
-        self.with(py, |hold| hold.cut(error_type)).map(Receipt::new)
+    fn cut(&self, py: Python<'_>, error_type: Option<Bound<'_, PyAny>>) -> PyResult<Receipt> {
+        let error_type = json::optional(error_type.as_ref(), "error_type")?;
+        self.with(py, |hold| hold.cut(error_type.as_deref())).map(Receipt::new)
     }
 
     /// Lets go of the hold as if this object were lost: the input counts, the rest follows the expiry policy.

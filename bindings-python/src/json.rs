@@ -113,6 +113,19 @@ pub(crate) fn from_py(value: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Va
     from_other(value, place)
 }
 
+/// An argument that is a text.
+pub(crate) fn text(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
+    match from_py(value, Place::of(name))? {
+        Value::String(text) if value.is_instance_of::<PyString>() => Ok(text),
+        _ => Err(errors::argument(value.py(), name, "is not a text")),
+    }
+}
+
+/// An argument that is a text or nothing.
+pub(crate) fn optional(value: Option<&Bound<'_, PyAny>>, name: &str) -> PyResult<Option<String>> {
+    value.filter(|value| !value.is_none()).map(|value| text(value, name)).transpose()
+}
+
 /// A dict as a JSON object.
 pub(crate) fn from_dict(dict: &Bound<'_, PyDict>, place: Place<'_>) -> PyResult<Map<String, Value>> {
     let mut out = Map::with_capacity(dict.len());

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import copy
 import gc
 import os
 import pickle
 import select
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -128,34 +124,6 @@ def test_a_fork_in_the_middle_of_other_threads_calls() -> None:
     assert answers == {repr((WORST, 0, 0))}
 
 
-# -- the end of the process ------------------------------------------------------------------------
-
-LAST_AWAIT = """
-import asyncio, sys
-sys.path.insert(0, sys.argv[1])
-from one_budget import CALL, books, guard
-
-async def main():
-    own = guard()
-    own.on("settled", lambda event: None)
-    kept.append(await own.areserve(**CALL))
-    async with own.reserve(**CALL) as hold:
-        await hold.asettle(usage={"input": 10})
-    print(books(own), flush=True)
-
-kept = []
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("_round", range(20))
-def test_exit_right_after_the_last_await(_round: int) -> None:
-    """With a worker, a listener and an open hold."""
-    command = [sys.executable, "-X", "dev", "-c", LAST_AWAIT, str(Path(__file__).parent)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str((10_000, WORST, 0)), "")
-
-
 # -- the end of a hold -----------------------------------------------------------------------------
 
 
@@ -255,80 +223,3 @@ def test_every_kind_of_error_is_pickled() -> None:
     for code, kind in BY_CODE.items():
         error = pickle.loads(pickle.dumps(kind({"code": code, "message": "text", "field": "f"})))
         assert (type(error), error.code, str(error), error.field) == (kind, code, "text", "f")
-
-
-# -- scopes and contexts ---------------------------------------------------------------------------
-
-
-def scope_of(own: spendrail.Guard) -> dict[str, object]:
-    return {key: value for key, value in own.surround().scope.items() if value not in (None, {})}
-
-
-def test_inner_replaces_tags_merge_and_none_clears() -> None:
-    own = guard()
-    with own.scope(tenant="acme", user="ann", tags={"team": "red", "env": "prod"}):
-        with own.scope(tenant="other", user=None, tags={"team": None, "cost": "7"}):
-            assert scope_of(own) == {"tenant": "other", "tags": {"env": "prod", "cost": "7"}}
-        with own.scope(tags=None):
-            assert scope_of(own) == {"tenant": "acme", "user": "ann"}
-        assert scope_of(own) == {"tenant": "acme", "user": "ann", "tags": {"team": "red", "env": "prod"}}
-    assert scope_of(own) == {}
-
-
-def test_the_scope_of_one_guard_is_not_that_of_another() -> None:
-    one, two = guard(), guard()
-    with one.scope(tenant="acme"), two.scope(tenant="other"):
-        assert (scope_of(one), scope_of(two)) == ({"tenant": "acme"}, {"tenant": "other"})
-
-
-def test_tasks_inherit_the_scope_and_threads_do_not() -> None:
-    own = guard()
-
-    async def one() -> object:
-        return scope_of(own)
-
-    async def main() -> tuple[object, object]:
-        with own.scope(tenant="acme"):
-            task = asyncio.create_task(one())
-        return await task, scope_of(own)
-
-    assert asyncio.run(main()) == ({"tenant": "acme"}, {})
-    seen: list[object] = []
-    with own.scope(tenant="acme"):
-        for target in (scope_of, own.bind(scope_of)):
-            thread = threading.Thread(target=lambda: seen.append(target(own)))  # noqa: B023
-            thread.start()
-            thread.join(PATIENCE)
-    assert seen == [{}, {"tenant": "acme"}]
-
-
-def test_a_scope_left_in_another_context() -> None:
-    """As an async fixture or a generator closed elsewhere leaves it: no exception, and nothing sticks here."""
-    own = guard()
-    scope = own.scope(tenant="acme")
-    contextvars.copy_context().run(scope.__enter__)
-    assert scope_of(own) == {}
-    scope.__exit__(None, None, None)
-    assert scope_of(own) == {}
-
-
-def test_a_generator_closed_in_another_context() -> None:
-    own = guard()
-
-    def steps() -> Iterator[object]:
-        with own.scope(tenant="acme"):
-            yield scope_of(own)
-            yield None
-
-    running = steps()
-    assert contextvars.copy_context().run(next, running) == {"tenant": "acme"}
-    with own.scope(tenant="here"):
-        running.close()  # type: ignore[attr-defined]
-        assert scope_of(own) == {"tenant": "here"}
-
-
-def test_a_scope_ends_with_an_exception() -> None:
-    own = guard()
-    with pytest.raises(ZeroDivisionError), own.scope(tenant="acme"), own.run(agent="a"):
-        raise ZeroDivisionError
-    assert scope_of(own) == {}

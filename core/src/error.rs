@@ -25,18 +25,32 @@ struct Body {
     line: Option<usize>,
 }
 
+/// The head and the tail of a text that is too long to be read: input of 10 MB makes no message of 10 MB.
+fn bounded(text: String) -> String {
+    const HEAD: usize = 500;
+    const TAIL: usize = 200;
+    let count = text.chars().count();
+    if count <= HEAD + TAIL {
+        return text;
+    }
+    let head = text.chars().take(HEAD);
+    let tail = text.chars().skip(count.saturating_sub(TAIL));
+    head.chain(std::iter::once('…')).chain(tail).collect()
+}
+
 impl Error {
     /// An error with its code and a message that names the value.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        let body = Body { code, message: message.into(), field: None, hint: None, file: None, line: None };
+        let message = bounded(message.into());
+        let body = Body { code, message, field: None, hint: None, file: None, line: None };
         Self { body: Box::new(body) }
     }
 
     /// Names the field (`limit`, `budgets[2].window`).
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
-        self.body.field = Some(field.into());
+        self.body.field = Some(bounded(field.into()));
         self
     }
 
@@ -70,7 +84,7 @@ impl Error {
     /// Says where: the file and, if known, the line (1-based). A text without a name (`""`) is no file.
     #[must_use]
     pub fn at(mut self, file: impl Into<String>, line: Option<usize>) -> Self {
-        self.body.file = Some(file.into()).filter(|file| !file.is_empty());
+        self.body.file = Some(bounded(file.into())).filter(|file| !file.is_empty());
         self.body.line = line;
         self
     }

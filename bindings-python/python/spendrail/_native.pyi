@@ -30,7 +30,7 @@ class Ambient:
 class ManualClock:
     """A clock that only moves when told to."""
 
-    def __new__(cls, now: str = "2026-01-01T00:00:00Z") -> Self: ...
+    def __new__(cls, now: str | None = None) -> Self: ...
     @property
     def now(self) -> str:
         """Where the clock stands, in RFC 3339."""

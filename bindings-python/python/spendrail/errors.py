@@ -213,6 +213,11 @@ def fault(told: Mapping[str, Any]) -> Error:
     return kind(told)
 
 
+def invalid(field: str, message: str, code: str = "argument_invalid") -> Error:
+    """The exception of an argument that cannot be passed on to the core."""
+    return BY_CODE[code]({"code": code, "message": f"`{field}`: {message}", "field": field})
+
+
 def denied(told: Mapping[str, Any] | Denial) -> Denied:
     """The exception of a denial."""
     kind = BY_CODE.get(told.code if isinstance(told, Denial) else told["code"], Denied)

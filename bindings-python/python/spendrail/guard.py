@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import _native, config
 from ._native import EVENTS, current
 from .bind import bind
+from .errors import invalid
 from .records import Balance, Decision, Flushed, Page, Reloaded, Stop, ToppedUp
 from .run import Run
 from .scope import Inside, Scope
@@ -56,6 +57,8 @@ class Guard(_native.Guard):
     ) -> Self:
         """`prices` are files, whole price documents, or the keys of `[prices]`; `config` is every other table with
         the keys of the file. Errors: `ConfigError` with field, hint, and file and line where there is one."""
+        if config is not None and not hasattr(config, "keys"):
+            raise invalid("config", "is not a mapping of tables", "config_invalid")
         tables = {
             **({} if config is None else dict(config)),
             "budgets": None if budgets is None else list(budgets),
@@ -113,7 +116,7 @@ class Guard(_native.Guard):
     def record_many(self, records: Iterable[Mapping[str, Any]]) -> list[Receipt]:
         """`record` for each; the first that does not hold ends it, and the same records can be given again: what is
         known by its id is not counted twice."""
-        return [self.record(**one) for one in records]
+        return [self.record(**one) for one in _items(records, "records")]
 
     async def arecord_many(self, records: Iterable[Mapping[str, Any]]) -> list[Receipt]:
         """As `record_many`."""
@@ -186,7 +189,7 @@ class Guard(_native.Guard):
 
     def set_limits(self, budget: str, limits: Iterable[Limit | Mapping[str, Any]], *, replace: bool = False) -> int:
         """Sets the limits of many accounts, all or none; `replace` clears what was set before for this budget."""
-        plain = [limit.to_dict() if isinstance(limit, config.Limit) else dict(limit) for limit in limits]
+        plain = [limit.to_dict() if isinstance(limit, config.Limit) else limit for limit in _items(limits, "limits")]
         return int(self.invoke("set_limits", {"budget": budget, "limits": plain, "replace": replace}))
 
     async def aset_limits(
@@ -271,8 +274,18 @@ class Guard(_native.Guard):
         return await _in_thread(self.close, timeout)
 
 
+def _items(given: Iterable[T], name: str) -> Iterable[T]:
+    """A list of mappings; a text or a mapping itself is a mistake."""
+    if isinstance(given, (str, bytes)) or hasattr(given, "keys") or not hasattr(given, "__iter__"):
+        raise invalid(name, "is not a list of mappings")
+    return given
+
+
 def _millis(seconds: float) -> int:
-    return int(seconds * 1000)
+    try:
+        return int(seconds * 1000.0)
+    except (TypeError, ValueError, OverflowError):
+        raise invalid("timeout", "is not a number of seconds") from None
 
 
 async def _in_thread(function: Callable[..., T], *args: Any) -> T:

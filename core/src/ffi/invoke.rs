@@ -47,18 +47,25 @@ pub fn invoke(guard: &Guard, method: &str, args: &Value) -> Result<Value> {
     match method {
         "check" => guard.check(&input::call(args)?).map(|decision| output::decision(&decision)),
         "settle" => settle(guard, args),
-        "release" => read(args, |table| guard.release(&needed(table, "token")?)).map(|()| Value::Null),
+        "release" => {
+            guard.release(&read(args, |table| needed(table, "token"))?)?;
+            Ok(Value::Null)
+        }
         "record" => record(guard, args),
         "record_many" => record_many(guard, args),
         "cost" => cost(guard, args),
         "balances" => balances(guard, args),
         "top_up" => top_up(guard, args),
         "set_limit" | "set_limits" => set_limits(guard, args),
-        "stop" => read(args, |table| {
-            let reason = table.text("reason")?.map_or_else(|| "stopped".to_owned(), |(text, _)| text);
-            Ok(json!(&*guard.stop(&reason, &input::labels_of(table)?)?))
-        }),
-        "resume" => read(args, |table| guard.resume(&needed(table, "stop_id")?)).map(|()| Value::Null),
+        "stop" => {
+            let (reason, scope) = read(args, |table| Ok((table.text("reason")?, input::labels_of(table)?)))?;
+            let reason = reason.map_or_else(|| "stopped".to_owned(), |(text, _)| text);
+            Ok(json!(&*guard.stop(&reason, &scope)?))
+        }
+        "resume" => {
+            guard.resume(&read(args, |table| needed(table, "stop_id"))?)?;
+            Ok(Value::Null)
+        }
         "stops" => {
             let stop = |stop: &crate::policy::StopRule| json!({ "stop_id": &*stop.id, "reason": &*stop.reason, "match": stop.matches.describe() });
             Ok(Value::Array(guard.stops()?.iter().map(stop).collect()))
@@ -158,13 +165,14 @@ fn balances(guard: &Guard, args: &Value) -> Result<Value> {
 }
 
 fn top_up(guard: &Guard, args: &Value) -> Result<Value> {
-    read(args, |table| {
+    // Everything is read before anything is done: an unknown key must not leave half a command behind.
+    let (budget, amount, id, scope) = read(args, |table| {
         let (budget, amount) = (needed(table, "budget")?, input::amount(table, "amount")?);
-        let id = table.text("id")?.map(|(text, _)| text);
-        let scope = input::labels_of(table)?;
-        let (balance, repeated) = guard.top_up(&budget, amount, id.as_deref(), &scope)?;
-        Ok(json!({ "balance": output::balance(&balance), "repeated": repeated }))
-    })
+        Ok((budget, amount, table.text("id")?, input::labels_of(table)?))
+    })?;
+    let id = id.as_ref().map(|(text, _)| text.as_str());
+    let (balance, repeated) = guard.top_up(&budget, amount, id, &scope)?;
+    Ok(json!({ "balance": output::balance(&balance), "repeated": repeated }))
 }
 
 /// `{budget, amount, …labels}` for one, `{budget, limits: [{amount, timezone, …labels}], replace}` for many.
@@ -174,7 +182,7 @@ fn set_limits(guard: &Guard, args: &Value) -> Result<Value> {
         let timezone = table.text("timezone")?.map(|(text, _)| text);
         Ok::<Limit, Error>(Limit { amount, timezone, scope: input::labels_of(table)? })
     };
-    read(args, |table| {
+    let (budget, limits, replace) = read(args, |table| {
         let budget = needed(table, "budget")?;
         let many = table.take("limits");
         let replace = table.boolean("replace")?.unwrap_or(false);
@@ -192,8 +200,10 @@ fn set_limits(guard: &Guard, args: &Value) -> Result<Value> {
                 items.into_iter().enumerate().map(read_one).collect::<Result<Vec<_>>>()?
             }
         };
-        guard.set_limits(&budget, &limits, replace).map(|count| json!(count))
-    })
+        Ok((budget, limits, replace))
+    })?;
+    let set = guard.set_limits(&budget, &limits, replace);
+    set.map(|count| json!(count)).map_err(|e| e.recode(Code::ConfigInvalid, Code::ArgumentInvalid))
 }
 
 /// What a request to `path` is: `{endpoint: "guarded" | "free" | "unguarded" | "allowed", api}`.

@@ -82,7 +82,8 @@ impl Timestamp {
     pub fn parse(text: &str) -> Result<Self> {
         let nanos = |t: jiff::Timestamp| i64::try_from(t.as_nanosecond()).ok();
         let parsed = text.parse::<jiff::Timestamp>().ok().and_then(nanos).or_else(|| {
-            let date = text.parse::<jiff::civil::Date>().ok()?;
+            // Only a whole day: a time of day without a zone is nobody's instant.
+            let date = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == 10)?;
             date.to_zoned(jiff::tz::TimeZone::UTC).ok().and_then(|z| nanos(z.timestamp()))
         });
         parsed.map(Self).ok_or_else(|| {
@@ -170,5 +171,6 @@ mod tests {
         assert_eq!(t.to_string(), "2026-11-20T10:00:00Z");
         assert_eq!(Timestamp::parse("2026-11-20").unwrap().millis_since(t), 0);
         assert!(Timestamp::parse("yesterday").is_err());
+        assert!(Timestamp::parse("2026-11-20T10:00:00").is_err(), "no zone");
     }
 }
