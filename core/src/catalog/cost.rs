@@ -133,6 +133,10 @@ pub(super) fn amount(
     per: Per,
     rounding: Rounding,
 ) -> Option<AttoUsd> {
+    let exact = product(quantity, rate)?;
+    if factor == Factor::ONE && matches!(per, Per::Tokens | Per::Millions) {
+        return Some(AttoUsd(exact));
+    }
     // 10⁻¹² USD per `per` units = 10⁶ × 10⁻¹⁸ USD / `per`.
     let (up, down): (i128, i128) = match per {
         Per::Tokens | Per::Millions => (1, 1),
@@ -142,10 +146,18 @@ pub(super) fn amount(
         Per::Hours => (5, 18),
     };
     let (factor_up, factor_down) = factor.ratio()?;
-    let exact = i128::from(quantity).checked_mul(rate.pico_usd())?;
     let numerator = exact.checked_mul(up)?.checked_mul(factor_up)?;
     let denominator = down.checked_mul(factor_down)?;
     divide(numerator, denominator, rounding).map(AttoUsd)
+}
+
+#[inline]
+fn product(quantity: u64, rate: Rate) -> Option<i128> {
+    match u64::try_from(rate.pico_usd()) {
+        // Usual, and one machine multiplication.
+        Ok(pico) => i128::try_from(u128::from(quantity).checked_mul(u128::from(pico))?).ok(),
+        Err(_) => i128::from(quantity).checked_mul(rate.pico_usd()),
+    }
 }
 
 /// Neither argument is negative.

@@ -101,7 +101,7 @@ impl GuardBuilder {
             let message = format!("the memory ledger does not reach beyond {what}");
             return Err(Error::new(Code::LedgerNotShared, message).hint("use a shared ledger"));
         }
-        Guard::from_state(state)
+        Ok(Guard::from_state(state))
     }
 
     /// What [`GuardBuilder::one_of_several`] warns of.

@@ -36,11 +36,10 @@ use crate::policy::StopRule;
 use crate::runtime::fork;
 use crate::telemetry::FlushReport;
 use crate::values::{Amount, Label, NanoUsd, Scope, Timestamp, Usage};
-use arc_swap::ArcSwap;
 use state::State;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Why there is no hold.
@@ -87,8 +86,22 @@ impl std::error::Error for ReserveError {}
 /// ```
 #[derive(Clone)]
 pub struct Guard {
-    /// Replaced in a forked child.
-    state: Arc<ArcSwap<State>>,
+    first: Arc<Generation>,
+}
+
+/// A guard's state in one process, and the one that a forked child makes for itself.
+struct Generation {
+    state: Arc<State>,
+    child: OnceLock<Box<Generation>>,
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        // What a child inherited may hold locks that nobody will ever open: it is leaked.
+        if self.state.fork_generation != fork::generation() {
+            std::mem::forget(Arc::clone(&self.state));
+        }
+    }
 }
 
 impl fmt::Debug for Guard {
@@ -103,24 +116,23 @@ impl Guard {
         GuardBuilder::default()
     }
 
-    fn from_state(state: Arc<State>) -> Result<Self> {
-        Ok(Self { state: Arc::new(ArcSwap::new(state)) })
+    fn from_state(state: Arc<State>) -> Self {
+        Self { first: Arc::new(Generation { state, child: OnceLock::new() }) }
     }
 
-    /// This process's state. A forked child builds its own and leaks what it inherited: that may hold locks which
-    /// nobody will ever open.
-    fn state(&self) -> Result<arc_swap::Guard<Arc<State>>> {
-        let state = self.state.load();
-        if state.fork_generation == fork::generation() {
-            return Ok(state);
+    /// This process's state; a forked child builds its own. Nothing is counted and nothing is locked here.
+    fn state(&self) -> Result<&Arc<State>> {
+        let mut at = &*self.first;
+        while at.state.fork_generation != fork::generation() {
+            at = match at.child.get() {
+                Some(child) => child,
+                None => {
+                    let state = at.state.after_fork()?;
+                    at.child.get_or_init(|| Box::new(Generation { state, child: OnceLock::new() }))
+                }
+            };
         }
-        if state.rules.load().policy.ledger.require_shared {
-            return Err(Error::new(Code::LedgerNotShared, "the memory ledger does not reach over a fork")
-                .hint("use a shared ledger, or build the guard after the fork"));
-        }
-        let fresh = State::new(state.setup.clone())?;
-        std::mem::forget(self.state.swap(fresh));
-        Ok(self.state.load())
+        Ok(&at.state)
     }
 
     /// Reserves the worst case of a call on every account that applies, or on none.
@@ -128,7 +140,7 @@ impl Guard {
     /// # Errors
     /// Faults only (`label_invalid`, `id_reused`, `too_many_legs`, `closed`, …); a denial is an [`Outcome`].
     pub fn try_reserve(&self, call: &Call) -> Result<Outcome> {
-        admit::try_reserve(&*self.state()?, call, None)
+        admit::try_reserve(self.state()?, call, None)
     }
 
     /// Reserves a call and waits where a shared ledger must be asked.
@@ -153,7 +165,7 @@ impl Guard {
     /// # Errors
     /// As [`Guard::try_reserve`].
     pub fn check(&self, call: &Call) -> Result<Decision> {
-        admit::check(&*self.state()?, call, None)
+        admit::check(self.state()?, call, None)
     }
 
     /// Settles a detached hold by its token.
@@ -161,7 +173,7 @@ impl Guard {
     /// # Errors
     /// `token_invalid`, `id_reused`, `usage_invalid`.
     pub fn settle<'a>(&self, token: &str, settlement: impl Into<Settlement<'a>>) -> Result<Receipt> {
-        token::settle(&*self.state()?, token, settlement.into())
+        token::settle(self.state()?, token, settlement.into())
     }
 
     /// Releases a detached hold by its token, because nothing was billed.
@@ -169,7 +181,7 @@ impl Guard {
     /// # Errors
     /// `token_invalid`, `hold_closed`.
     pub fn release(&self, token: &str) -> Result<()> {
-        token::release(&*self.state()?, token)
+        token::release(self.state()?, token)
     }
 
     /// Records spend that already happened, at `at` (now if `None`). Never denied; the call must have an id.
@@ -182,7 +194,7 @@ impl Guard {
         settlement: impl Into<Settlement<'a>>,
         at: Option<Timestamp>,
     ) -> Result<Receipt> {
-        record::record(&*self.state()?, call, settlement.into(), at)
+        record::record(self.state()?, call, settlement.into(), at)
     }
 
     /// The exact cost of a usage, line by line, under the prices in force.
@@ -219,7 +231,7 @@ impl Guard {
     /// # Errors
     /// `budget_unknown`.
     pub fn balances(&self, query: &BalanceQuery) -> Result<Page> {
-        accounts::balances(&*self.state()?, query)
+        accounts::balances(self.state()?, query)
     }
 
     /// Adds to an account, in this window only; `true` = this id was known and nothing changed.
@@ -233,7 +245,7 @@ impl Guard {
         id: Option<&str>,
         scope: &Scope,
     ) -> Result<(Balance, bool)> {
-        accounts::top_up(&*self.state()?, budget, amount, id, scope)
+        accounts::top_up(self.state()?, budget, amount, id, scope)
     }
 
     /// Sets the limit of one account until it is cleared (`None`); wins over the file.
@@ -242,7 +254,7 @@ impl Guard {
     /// As [`Guard::set_limits`].
     pub fn set_limit(&self, budget: &str, amount: Option<Amount>, scope: &Scope) -> Result<()> {
         let limit = Limit { amount, timezone: None, scope: scope.clone() };
-        accounts::set_limits(&*self.state()?, budget, &[limit], false).map(drop)
+        accounts::set_limits(self.state()?, budget, &[limit], false).map(drop)
     }
 
     /// Sets the limits of many accounts, all or none. `replace`: clears what was set before for this budget.
@@ -250,7 +262,7 @@ impl Guard {
     /// # Errors
     /// `budget_unknown`, `amount_invalid`, `config_invalid` (time zone).
     pub fn set_limits(&self, budget: &str, limits: &[Limit], replace: bool) -> Result<usize> {
-        accounts::set_limits(&*self.state()?, budget, limits, replace)
+        accounts::set_limits(self.state()?, budget, limits, replace)
     }
 
     /// Stops everything with these labels until [`Guard::resume`].
@@ -258,7 +270,7 @@ impl Guard {
     /// # Errors
     /// `argument_invalid`.
     pub fn stop(&self, reason: &str, scope: &Scope) -> Result<Label> {
-        stops::stop(&*self.state()?, reason, scope)
+        stops::stop(self.state()?, reason, scope)
     }
 
     /// Lifts a stop.
@@ -266,7 +278,7 @@ impl Guard {
     /// # Errors
     /// `stop_unknown`.
     pub fn resume(&self, stop_id: &str) -> Result<()> {
-        stops::resume(&*self.state()?, stop_id)
+        stops::resume(self.state()?, stop_id)
     }
 
     /// The stops in force, those of the file first.

@@ -4,8 +4,9 @@ use super::builder::GuardBuilder;
 use super::events::{Event, Events};
 use super::reload::ReloadReport;
 use crate::clock::Clock;
+use crate::codes::Code;
 use crate::engine::{self, BooksLimits};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ledger::{Ledger, MemoryLedger};
 use crate::policy::Mode;
 use crate::rules::source::Loaded;
@@ -80,6 +81,15 @@ impl State {
             started: AtomicBool::new(false),
             worker: Mutex::new(None),
         }))
+    }
+
+    /// A forked child's own.
+    pub(super) fn after_fork(&self) -> Result<Arc<Self>> {
+        if self.rules.load().policy.ledger.require_shared {
+            return Err(Error::new(Code::LedgerNotShared, "the memory ledger does not reach over a fork")
+                .hint("use a shared ledger, or build the guard after the fork"));
+        }
+        Self::new(self.setup.clone())
     }
 
     /// The clock, read once per operation. It never runs backwards: a window that was closed stays closed, also when

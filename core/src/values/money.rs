@@ -29,6 +29,10 @@ impl AttoUsd {
     /// Rounded up to nano-USD, once, for the ledger. Saturates at `i64::MAX`.
     #[must_use]
     pub fn posted(self) -> NanoUsd {
+        // Up to 18 USD, and several times faster than 128 bits.
+        if let Ok(atto) = u64::try_from(self.0) {
+            return NanoUsd(i64::try_from(atto.div_ceil(1_000_000_000)).unwrap_or(i64::MAX));
+        }
         let down = self.0.div_euclid(ATTO_PER_NANO);
         let up = if self.0.rem_euclid(ATTO_PER_NANO) == 0 { down } else { down.saturating_add(1) };
         NanoUsd(i64::try_from(up).unwrap_or(i64::MAX))

@@ -52,7 +52,7 @@ impl Books {
         if missing > 0 && !self.make_room(missing, now) {
             return Ok(HoldOutcome::TooManyAccounts);
         }
-        let key = self.write_hold(now, request, &places);
+        let key = self.write_hold(now, request, &mut places);
         Ok(HoldOutcome::Held(key, failures))
     }
 
@@ -60,24 +60,16 @@ impl Books {
         &mut self,
         now: Timestamp,
         request: &HoldRequest<'_>,
-        places: &[Option<u32>],
+        places: &mut [Option<u32>],
     ) -> HoldKey {
-        let mut legs: SmallVec<[Leg; 4]> = SmallVec::new();
-        for (leg, place) in request.accounts().zip(places) {
-            let slot = place.unwrap_or_else(|| self.open(&leg, request.generation));
-            let (unit, amount) = (leg.rule.unit, request.amounts.of(leg.rule.unit));
-            let mut leg = Leg { account: slot, unit, amount, now: Contribution::default() };
-            if let Some(account) = self.accounts.get_mut(slot) {
-                // Nothing is spent yet, so no alert is reached.
-                account.post(&mut leg, Contribution { held: amount, ..Contribution::default() }, now);
-                account.references = account.references.saturating_add(1);
-            }
-            legs.push(leg);
+        for (leg, place) in request.accounts().zip(&mut *places) {
+            place.get_or_insert_with(|| self.open(&leg, request.generation));
         }
-        let hold = Hold {
+        self.earliest_deadline = self.earliest_deadline.min(request.deadline);
+        let slot = self.holds.insert(Hold {
             id: request.id,
             state: State::Held,
-            legs,
+            legs: SmallVec::new(),
             deadline: request.deadline,
             closed: Timestamp::MAX,
             content: request.content,
@@ -85,13 +77,22 @@ impl Books {
             exposed: request.name.is_some(),
             name: request.name.cloned(),
             pinned: request.name.and(request.pinned).cloned(),
-        };
-        self.earliest_deadline = self.earliest_deadline.min(request.deadline);
-        let slot = self.holds.insert(hold);
+        });
         let key = HoldKey { slot, id: request.id };
         if let Some(name) = request.name {
             self.named.insert(Arc::clone(name), key);
             self.exposed.insert(request.id, key);
+        }
+        let Some(hold) = self.holds.get_mut(slot) else { return key };
+        for (leg, place) in request.legs.iter().zip(places.iter().flatten()) {
+            let Some(account) = self.accounts.get_mut(*place) else { continue };
+            let amount = request.amounts.of(leg.rule.unit);
+            let held = Contribution { held: amount, ..Contribution::default() };
+            let mut leg = Leg { account: *place, unit: leg.rule.unit, amount, now: Contribution::default() };
+            // Nothing is spent yet, so no alert is reached.
+            account.post(&mut leg, held, now);
+            account.references = account.references.saturating_add(1);
+            hold.legs.push(leg);
         }
         key
     }
