@@ -165,14 +165,14 @@ impl Hold {
         cost: Option<Bound<'_, PyAny>>,
         error_type: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Receipt> {
+        let error_type = json::optional(error_type.as_ref(), "error_type")?;
         if let Some(Ok(usage)) = reply.as_ref().map(|reply| reply.cast::<usage::Usage>())
             && cost.is_none()
         {
             let used = Settlement::Usage(&usage.get().usage);
-            return self.with(py, |hold| hold.try_settle(used, error_type)).map(Receipt::new);
+            return self.with(py, |hold| hold.try_settle(used, error_type.as_deref())).map(Receipt::new);
         }
         let with = settlement(py, reply.as_ref(), usage.as_ref(), cost.as_ref())?;
-        let error_type = json::optional(error_type.as_ref(), "error_type")?;
         self.with(py, |hold| hold.try_settle(Settlement::from(&with), error_type.as_deref()))
             .map(Receipt::new)
     }

@@ -44,7 +44,7 @@ impl Guard {
         let detail = "list it under `[endpoints] allow` to let it pass unguarded";
         let denial = Denial::refused(Refusal::new(Code::UnguardedEndpoint, &shown, detail), state.now());
         let span = state.recorder.start_span(call.parent.as_ref(), &state.ids);
-        match admit::deny(&state, call, &Arc::clone(&call.scope), span, denial) {
+        match admit::deny(state, call, &Arc::clone(&call.scope), span, denial) {
             Outcome::Denied(denial) => Err(ReserveError::Denied(denial)),
             Outcome::Held(_) | Outcome::Pending(_) => Ok(Passage::Unguarded),
         }

@@ -295,7 +295,7 @@ impl Guard {
     /// [`ReserveError::Denied`] or [`ReserveError::Failed`].
     pub fn start_run(&self, options: RunOptions) -> Result<Run, ReserveError> {
         let state = self.state().map_err(ReserveError::Failed)?;
-        Run::start(&state, options, None)
+        Run::start(state, options, None)
     }
 
     /// Reads configuration and prices again, now.
