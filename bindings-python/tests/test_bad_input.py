@@ -52,11 +52,11 @@ DOORS: dict[str, Door] = {
 }
 
 
-@pytest.mark.parametrize("kind", TEXTS)
-@pytest.mark.parametrize("door", DOORS)
+WRONG = [(door, kind) for door in DOORS for kind in TEXTS if (door, kind) not in RIGHT]
+
+
+@pytest.mark.parametrize(("door", "kind"), WRONG)
 def test_a_text_that_is_none_or_does_not_hold(door: str, kind: str) -> None:
-    if (door, kind) in RIGHT:
-        pytest.skip("this is right here")
     own = guard()
     hold = own.reserve(**CALL)
     with pytest.raises(spendrail.Error) as refused:
