@@ -27,7 +27,10 @@ class Row:
 
 PAIR_PEERS: Final = ("floe-guard pair", "shekel record")
 PRICE_PEERS: Final = ("genai-prices price", "litellm price")
-IMPORT_PEERS: Final = ("genai-prices import", "litellm import")
+IMPORT_PEERS: Final = ("genai-prices import cpu", "litellm import cpu")
+SIZE_PEERS: Final = ("genai-prices import rss", "litellm import rss")
+PYTHON_PAIR: Final = "Python: reserve + settle, 4 budgets, telemetry on"
+NODE_PAIR: Final = "node pair, 4 budgets, telemetry on"
 
 ROWS: Final = [
     Row("anchor", "anchor A: lookup and two atomic adds, warm"),
@@ -59,13 +62,21 @@ ROWS: Final = [
     Row("load_3500_toml", "load 3,500 models from TOML (ms)", 15),
     Row("load_builtin", "load the shipped catalog (ms)"),
     Row("account_bytes", "resident bytes per account, of a million", 512, 512),
-    Row("python pair", "Python: reserve + settle, 4 budgets, telemetry on", 3_000, 1_500, "anchor", None, PAIR_PEERS),
-    Row("python pair", "… cold", None, 15_000, field="cold"),
+    Row("python pair", PYTHON_PAIR, 3_000, 1_500, "anchor", None, PAIR_PEERS),
+    Row("python pair", "… cold", None, 15_000, peers=PAIR_PEERS, field="cold"),
+    Row("python pair, telemetry off", "… telemetry off", None, None, "anchor", None, PAIR_PEERS),
+    Row("python pair in a run", "… in a run", None, None, "anchor", None, PAIR_PEERS),
+    Row("python denial", "Python: a denial", anchor="anchor"),
     Row("python price", "Python: price one usage", None, 120, peers=PRICE_PEERS),
     Row("python import cpu", "`import spendrail`: CPU (ms)", 10, 5, peers=IMPORT_PEERS),
-    Row("python import rss", "`import spendrail`: resident (MB)", 20, 15),
+    Row("python import rss", "`import spendrail`: resident (MB)", 20, 15, peers=SIZE_PEERS),
     Row("python library", "the Python module's library (MB)", None, 10),
-    Row("node pair", "Node: reserve + settle, 4 budgets, telemetry on", 3_000, 1_500, "anchor"),
+    Row(f"{NODE_PAIR}, warm", "Node: reserve + settle, 4 budgets, telemetry on", 3_000, 1_500, "anchor"),
+    Row(f"{NODE_PAIR}, cold", "… cold"),
+    Row(f"{NODE_PAIR}, one of 100k users", "… one of 100,000 users", None, None, "anchor_random"),
+    Row("node pair, 4 budgets, telemetry off, warm", "… telemetry off", anchor="anchor"),
+    Row("node pair, 1 budget, telemetry on, warm", "… 1 budget", anchor="anchor"),
+    Row("node pair in a run, 4 budgets, telemetry on, warm", "… in a run", anchor="anchor"),
 ]
 
 # Nanoseconds become milliseconds where a row says so.

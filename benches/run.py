@@ -147,7 +147,8 @@ def cells(row: Row, results: Results) -> list[str] | None:
         return None
     anchor = results.get(row.anchor, {}).get("value")
     ratio = value / anchor if anchor else None
-    peers = [(name, results[name]["value"]) for name in row.peers if name in results]
+    peers = [(name, results[name].get(row.field)) for name in row.peers if name in results]
+    peers = [(name, taken) for name, taken in peers if taken]
     # Of the fastest: better than one peer is no achievement.
     peer = min(peers, key=lambda one: one[1], default=None)
     if row.name in MILLISECONDS:
@@ -161,7 +162,7 @@ def cells(row: Row, results: Results) -> list[str] | None:
         "" if row.issue is None else shown(row.issue),
         "" if row.design is None else shown(row.design),
         of_anchor,
-        "" if peer is None else f"1/{peer[1] / (result[row.field]):,.0f} of {peer[0]}",
+        "" if peer is None else f"1/{peer[1] / result[row.field]:,.1f} of {peer[0]}",
         verdict(row, value, ratio),
     ]
 
