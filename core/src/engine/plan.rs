@@ -6,6 +6,7 @@ use super::command::{Call, CallKind};
 use super::denial::Refusal;
 use super::estimate::{Estimate, estimate};
 use super::key::{self, AccountKeys};
+use super::outline::Outline;
 use crate::catalog::{ModelEntry, Resolution};
 use crate::codes::Code;
 use crate::error::{Error, Result};
@@ -37,6 +38,8 @@ pub struct PlannedLeg<'r> {
     pub rule: &'r Arc<AccountRule>,
     /// Its key, in [`Plan::keys`].
     pub key: Range<usize>,
+    /// The hash of its key.
+    pub hash: u64,
     /// Its window.
     pub window: Window,
     /// Its limit.
@@ -50,7 +53,8 @@ impl<'r> PlannedLeg<'r> {
     where
         'r: 'a,
     {
-        LegRequest { rule: self.rule, key: keys.get(&self.key), window: self.window, limit: self.limit }
+        let Self { rule, ref key, hash, window, limit } = *self;
+        LegRequest { rule, key: keys.get(key), hash, window, limit }
     }
 }
 
@@ -70,6 +74,7 @@ pub struct Plan<'r> {
 }
 
 /// Plans a call for `scope` under these rules at this instant, in the runs of `frames` (the innermost first).
+/// `outline` is what an earlier plan found out for the same scope and model, if it still holds.
 ///
 /// # Errors
 /// `too_many_legs`: more than 64 accounts. `amount_too_large`: it could cost more than one operation may carry.
@@ -80,34 +85,28 @@ pub fn plan<'r>(
     rules: &'r Rules,
     frames: &[RunFrame],
     now: Timestamp,
+    outline: Option<&'r Outline>,
 ) -> Result<Plan<'r>> {
-    let mut refusal = None;
-    let entry = match &call.kind {
-        CallKind::Tool { .. } => None,
-        CallKind::Model => {
-            let (entry, why) = resolve(call, rules);
-            refusal = why;
-            entry
-        }
-    };
-    let facts = facts(call, scope, entry);
-    if let Some(why) = not_admitted(&facts, rules, frames, now) {
-        refusal = Some(why);
+    let mut plan = Plan::empty();
+    match outline {
+        Some(outline) => outline.draw(&mut plan, rules),
+        None => plan.find_accounts(call, scope, rules, now)?,
     }
-    let others = other_models(call, rules, &mut refusal);
-    let estimate = match estimate(call, entry.map(|entry| &**entry), &others, now) {
+    let stopped = |first: &Refusal| matches!(first.code, Code::Stopped | Code::ScopeMissing);
+    if let Some(why) = out_of_time(frames, now) {
+        plan.refusal = Some(plan.refusal.take().filter(stopped).unwrap_or(why));
+    }
+    let others = other_models(call, rules, &mut plan.refusal);
+    plan.estimate = match estimate(call, plan.entry.map(|entry| &**entry), &others, now) {
         Ok(estimate) => estimate,
         Err(why) if why.code == Code::AmountTooLarge => {
             return Err(Error::new(why.code, why.detail.to_string()).field("max_output_tokens"));
         }
         Err(why) => {
-            refusal.get_or_insert(why);
+            plan.refusal.get_or_insert(why);
             Estimate::default()
         }
     };
-    let mut plan = Plan::empty();
-    (plan.entry, plan.estimate, plan.refusal) = (entry, estimate, refusal);
-    plan.add_budgets(&facts, rules, now)?;
     plan.add_runs(rules, frames);
     plan.bounded()?;
     Ok(plan)
@@ -167,23 +166,24 @@ fn facts<'a>(call: &'a Call, scope: &'a Scope, entry: Option<&'a Arc<ModelEntry>
     }
 }
 
-/// What is asked before any account: required dimensions, stops, a run's depth and duration.
-fn not_admitted(facts: &Facts<'_>, rules: &Rules, frames: &[RunFrame], now: Timestamp) -> Option<Refusal> {
+/// What is asked before any account: stops and required dimensions.
+fn not_admitted(facts: &Facts<'_>, rules: &Rules) -> Option<Refusal> {
     if let Some(stop) = rules.stops.iter().find(|stop| stop.matches.matches(facts)) {
         return Some(Refusal::new(Code::Stopped, &stop.id, &stop.reason));
     }
-    if let Some(dimension) = rules.policy.require.iter().find(|dimension| facts.get(dimension).is_none()) {
-        return Some(Refusal::new(Code::ScopeMissing, &dimension.to_string(), ""));
-    }
-    for frame in frames.iter().filter(|frame| frame.enforce == Enforce::Hard) {
-        if let Some(most) = frame.limits.max_duration
-            && now >= frame.started.saturating_add(most)
-        {
+    let missing = rules.policy.require.iter().find(|dimension| facts.get(dimension).is_none());
+    missing.map(|dimension| Refusal::new(Code::ScopeMissing, &dimension.to_string(), ""))
+}
+
+/// Whether a run of the chain has lasted too long.
+fn out_of_time(frames: &[RunFrame], now: Timestamp) -> Option<Refusal> {
+    frames.iter().filter(|frame| frame.enforce == Enforce::Hard).find_map(|frame| {
+        let most = frame.limits.max_duration?;
+        (now >= frame.started.saturating_add(most)).then(|| {
             let detail = format!("it may last {} ms and began at {}", most.millis(), frame.started);
-            return Some(Refusal::new(Code::RunLimitExceeded, &frame.id, &detail));
-        }
-    }
-    None
+            Refusal::new(Code::RunLimitExceeded, &frame.id, &detail)
+        })
+    })
 }
 
 /// In the order of [`Rules::run_rules`].
@@ -202,6 +202,18 @@ impl<'r> Plan<'r> {
             keys: AccountKeys::default(),
             refusal: None,
         }
+    }
+
+    /// The price entry, and the accounts of the budgets that match; or why there is no more to ask.
+    fn find_accounts(&mut self, call: &Call, scope: &Scope, rules: &'r Rules, now: Timestamp) -> Result<()> {
+        if call.kind == CallKind::Model {
+            (self.entry, self.refusal) = resolve(call, rules);
+        }
+        let facts = facts(call, scope, self.entry);
+        if let Some(why) = not_admitted(&facts, rules) {
+            self.refusal = Some(why);
+        }
+        self.add_budgets(&facts, rules, now)
     }
 
     /// Adds the accounts of the budgets that match.
@@ -230,7 +242,8 @@ impl<'r> Plan<'r> {
         let (limit, clock) = rules.limits_of(active, facts, self.keys.get(&key));
         let window = clock.at(now);
         let key = self.keys.push_window(key, window.start);
-        self.legs.push(PlannedLeg { rule: &active.rule, key, window, limit });
+        let hash = key::hash(self.keys.get(&key));
+        self.legs.push(PlannedLeg { rule: &active.rule, key, hash, window, limit });
     }
 
     /// Adds the accounts of runs.
@@ -239,7 +252,8 @@ impl<'r> Plan<'r> {
             for (rule, limit) in rules.run_rules(frame.enforce).iter().zip(limits_of_run(&frame.limits)) {
                 let Some(limit) = limit else { continue };
                 let key = self.keys.push_run(rule.id, frame);
-                self.legs.push(PlannedLeg { rule, key, window: Window::LIFETIME, limit });
+                let hash = key::hash(self.keys.get(&key));
+                self.legs.push(PlannedLeg { rule, key, hash, window: Window::LIFETIME, limit });
             }
         }
     }

@@ -156,7 +156,7 @@ pub(super) fn set_limits(state: &State, name: &str, limits: &[Limit], replace: b
         table.set(keys.get(&key), set);
     }
     let next = Arc::new(rules.with(|rules| rules.limits = Arc::new(table)));
-    state.rules.store(Arc::clone(&next));
+    state.swap_rules(Arc::clone(&next));
     super::reload::adopt(state, &next);
     drop(changing);
     Ok(limits.len())

@@ -63,7 +63,9 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
         return Ok(Outcome::Held(again(state, call, run, scope, key, &pinned)));
     }
     let frames: &[RunFrame] = run.map_or(&[], |run| &run.frames);
-    let mut plan = plan(call, &scope, &rules, frames, now)?;
+    let found = state.outlines.find(call, &scope, &rules, now);
+    let mut plan = plan(call, &scope, &rules, frames, now, found.outline())?;
+    found.keep(call, &scope, &plan, &rules);
     let force = mode == Mode::Observe;
     let looped = run.and_then(|run| repeats(call, run, &mut plan, force));
     let above = call.parent.or_else(|| run.and_then(|run| run.span.as_parent()));
@@ -204,7 +206,7 @@ pub(super) fn check(state: &Arc<State>, call: &Call, run: Option<&Arc<RunState>>
     let now = state.now();
     let scope = scope_of(call, run);
     let frames: &[RunFrame] = run.map_or(&[], |run| &run.frames);
-    let mut plan = plan(call, &scope, &rules, frames, now)?;
+    let mut plan = plan(call, &scope, &rules, frames, now, None)?;
     state.ledger.expire_due(now);
     let denial = match plan.refusal.take() {
         Some(refusal) => Some(Denial::refused(refusal, now)),

@@ -7,6 +7,7 @@ mod builder;
 mod endpoint;
 mod events;
 mod hold;
+mod outlines;
 mod receipt;
 mod record;
 mod reload;

@@ -54,7 +54,7 @@ pub(super) fn reload(state: &State) -> Result<ReloadReport> {
     }
     let next = Rules::next(Some(&before), loaded.catalog, loaded.policy, &mut changing.names);
     let next = Arc::new(next);
-    state.rules.store(Arc::clone(&next));
+    state.swap_rules(Arc::clone(&next));
     adopt(state, &next);
     let report = report(&before, &next, true);
     drop(changing);

@@ -2,6 +2,7 @@
 
 use super::builder::GuardBuilder;
 use super::events::{Event, Events};
+use super::outlines::Outlines;
 use super::reload::ReloadReport;
 use crate::clock::Clock;
 use crate::codes::Code;
@@ -32,6 +33,7 @@ pub(crate) struct State {
     pub(super) setup: GuardBuilder,
     pub(super) fork_generation: u64,
     pub(super) rules: ArcSwap<Rules>,
+    pub(super) outlines: Outlines,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) ids: IdMaker,
     pub(super) recorder: Recorder,
@@ -70,6 +72,7 @@ impl State {
             setup,
             fork_generation: fork::generation(),
             rules: ArcSwap::from_pointee(rules),
+            outlines: Outlines::default(),
             ledger: Arc::new(MemoryLedger::new(limits)),
             ids: IdMaker::new(),
             recorder,
@@ -97,6 +100,12 @@ impl State {
     pub(super) fn now(&self) -> Timestamp {
         let now = self.setup.clock.now().nanos();
         Timestamp::from_nanos(self.latest.fetch_max(now, Ordering::Relaxed).max(now))
+    }
+
+    /// Puts another snapshot in force. Whoever calls holds `changing`.
+    pub(super) fn swap_rules(&self, next: Arc<Rules>) {
+        self.rules.store(next);
+        self.outlines.clear();
     }
 
     pub(super) fn mode(&self, rules: &Rules) -> Mode {

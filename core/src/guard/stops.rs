@@ -85,7 +85,7 @@ fn change(state: &State, make: impl FnOnce(&mut Rules) -> Result<()>) -> Result<
     let mut made = Ok(());
     let next = state.rules.load().with(|rules| made = make(rules));
     made?;
-    state.rules.store(Arc::new(next));
+    state.swap_rules(Arc::new(next));
     drop(changing);
     Ok(())
 }

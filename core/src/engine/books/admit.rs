@@ -27,7 +27,7 @@ impl Books {
         let mut failures = Vec::new();
         let (mut denied, mut missing) = (false, 0usize);
         for leg in request.accounts() {
-            let place = self.find(leg.key);
+            let place = self.find_hashed(leg.key, leg.hash);
             let wanted = request.amounts.of(leg.rule.unit);
             let account = place.and_then(|at| self.accounts.get_mut(at));
             let fits = match account {

@@ -44,6 +44,8 @@ pub struct LegRequest<'a> {
     pub rule: &'a Arc<AccountRule>,
     /// The account's key.
     pub key: &'a [u8],
+    /// The hash of the key.
+    pub hash: u64,
     /// The account's window.
     pub window: Window,
     /// The account's limit.
@@ -213,7 +215,10 @@ impl Books {
     }
 
     pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
-        let hash = key::hash(key);
+        self.find_hashed(key, key::hash(key))
+    }
+
+    pub(super) fn find_hashed(&self, key: &[u8], hash: u64) -> Option<u32> {
         let same = |at: &Place| {
             at.hash == hash && self.accounts.get(at.slot).is_some_and(|account| *account.key == *key)
         };
