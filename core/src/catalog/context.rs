@@ -132,3 +132,19 @@ pub struct PriceContext {
     /// For the worst case: the request carries audio, images or video, so their rates are reachable.
     pub media: bool,
 }
+
+impl PriceContext {
+    /// Whether cache writes are possible, if nothing but them and the instant is stated.
+    pub(crate) fn plain(&self) -> Option<bool> {
+        let Self { at: _, ended_at: _, writes_cache, media: false, tier: None, thinking: None, .. } = self
+        else {
+            return None;
+        };
+        let Self { speed, geo, region, route, endpoint, search_context, search_type, .. } = self;
+        let Self { size, quality, resolution, labels, .. } = self;
+        let stated =
+            [speed, geo, region, route, endpoint, search_context, search_type, size, quality, resolution];
+        let nothing = labels.is_empty() && stated.iter().all(|text| text.is_none());
+        nothing.then_some(*writes_cache != Some(false))
+    }
+}

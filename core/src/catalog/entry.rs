@@ -3,6 +3,7 @@
 use super::context::PriceContext;
 use super::fields::Date;
 use super::layers::Problem;
+use super::plain::Plain;
 use super::rates::{Factor, RateSet, Sheet, quantity};
 use super::schema::{self, Mode};
 use super::when::When;
@@ -35,6 +36,8 @@ pub(super) struct Period {
     /// Most specific first; of equal conditions, the one that starts last first. The first that holds wins.
     pub(super) variants: Box<[RateVariant]>,
     pub(super) multipliers: Box<[Multiplier]>,
+    /// The worst case of ordinary requests, if it can be prepared.
+    pub(super) plain: Option<Plain>,
 }
 
 /// `[from, to)`.
@@ -73,6 +76,10 @@ impl Span {
         Self { from: from.map_or(since_ever, |date| date.0), to: to.map_or(Timestamp::MAX, |date| date.0) }
     }
 
+    fn is_unbounded(&self) -> bool {
+        self.from == Timestamp::from_nanos(i64::MIN) && self.to == Timestamp::MAX
+    }
+
     #[inline]
     pub(super) fn contains(&self, at: Timestamp) -> bool {
         self.from <= at && at < self.to
@@ -90,6 +97,11 @@ impl Multiplier {
         Ok(Self { when: compile_when(when)?, span, factor, except })
     }
 
+    /// Whether it holds or not at any time.
+    pub(super) fn is_timeless(&self) -> bool {
+        self.span.is_unbounded() && self.when.is_timeless()
+    }
+
     /// Whether it applies to a rate of this key.
     #[inline]
     pub(super) fn covers(&self, key: Bucket) -> bool {
@@ -100,6 +112,13 @@ impl Multiplier {
     #[inline]
     pub(super) fn covers_all(&self, keys: u64) -> bool {
         self.except & keys == 0
+    }
+}
+
+impl RateVariant {
+    /// Whether it holds or not at any time.
+    pub(super) fn is_timeless(&self) -> bool {
+        self.span.is_unbounded() && self.when.is_timeless()
     }
 }
 
@@ -137,7 +156,13 @@ impl ModelEntry {
             let compiled = Period::compile(period, next, &modifiers);
             periods.push(compiled.map_err(|problem| problem.at_index(index).at("prices"))?);
         }
-        Ok(Self { provider, model, file, periods: periods.into(), modifiers, minimums })
+        let mut entry = Self { provider, model, file, periods: periods.into(), modifiers, minimums };
+        let plain: Vec<Option<Plain>> =
+            entry.periods.iter().map(|period| Plain::of(&entry, period)).collect();
+        for (period, plain) in entry.periods.iter_mut().zip(plain) {
+            period.plain = plain;
+        }
+        Ok(entry)
     }
 
     /// The provider's name in the catalog.
@@ -293,7 +318,14 @@ impl Period {
             base: Sheet::new(&file.rates, &thresholds(&file.over)),
             variants: variants.into(),
             multipliers: multipliers.into(),
+            plain: None,
         })
+    }
+
+    /// The lengths of input at which any of its rates change.
+    pub(super) fn thresholds(&self) -> impl Iterator<Item = u64> {
+        let sheets = self.variants.iter().map(|variant| &variant.sheet);
+        sheets.chain(std::iter::once(&self.base)).flat_map(Sheet::thresholds)
     }
 
     /// The rates for a context: those of the most specific variant that holds, else the base.

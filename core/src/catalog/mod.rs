@@ -50,6 +50,7 @@ mod layers;
 mod matcher;
 pub mod normalise;
 mod parse;
+mod plain;
 mod rates;
 mod schema;
 #[cfg(test)]

@@ -239,10 +239,24 @@ impl Sheet {
     /// Every table that up to `bound` input tokens can reach; a threshold counts as reachable from 90 % of it on,
     /// because providers add tokens of their own.
     pub(crate) fn reachable(&self, bound: u64) -> impl Iterator<Item = &Table> {
-        let near = move |above: u64| u128::from(bound) * 10 > u128::from(above) * 9;
-        std::iter::once(&self.base)
-            .chain(self.over.iter().filter(move |(above, _)| near(*above)).map(|(_, table)| table))
+        std::iter::once(&self.base).chain(
+            self.over
+                .iter()
+                .filter(move |(above, _)| bound >= reachable_from(*above))
+                .map(|(_, table)| table),
+        )
     }
+
+    /// The lengths at which the rates change.
+    pub(crate) fn thresholds(&self) -> impl Iterator<Item = u64> {
+        self.over.iter().map(|(above, _)| *above)
+    }
+}
+
+/// The shortest input that may turn out longer than `above`: the first whole number beyond 90 % of it.
+pub(crate) fn reachable_from(above: u64) -> u64 {
+    let tenths = u128::from(above) * 9;
+    u64::try_from(tenths / 10 + 1).unwrap_or(u64::MAX)
 }
 
 /// What a decimal of the schema looks like, for error messages.

@@ -133,6 +133,11 @@ impl When {
         (self.tier.is_none() || self.tier == tier) && self.others.iter().all(|other| other.holds(context))
     }
 
+    /// Whether the time of day or the day of the week is none of the conditions.
+    pub(crate) fn is_timeless(&self) -> bool {
+        !self.others.iter().any(|other| matches!(other, Condition::Time(_)))
+    }
+
     /// Whether the conditions can hold for a call that is about to be made.
     pub(crate) fn reachable(&self, context: &PriceContext) -> Holds {
         let tier = match (self.tier, context.tier) {

@@ -3,7 +3,7 @@
 use super::context::PriceContext;
 use super::cost::{Rounding, amount};
 use super::entry::{ModelEntry, Multiplier, Period};
-use super::rates::{Factor, Keyed, Sheet, Table};
+use super::rates::{Factor, Keyed, Rate, Sheet, Table};
 use super::when::Holds;
 use crate::values::{AttoUsd, Bucket, Usage};
 use smallvec::SmallVec;
@@ -22,9 +22,9 @@ impl std::fmt::Display for Unpriced {
 }
 
 /// What an input token can turn out to be, whatever the request says.
-const INPUT: u64 = mask(&[Bucket::Input, Bucket::InputTool, Bucket::CacheRead]);
+pub(super) const INPUT: u64 = mask(&[Bucket::Input, Bucket::InputTool, Bucket::CacheRead]);
 /// What it can be if the request may write to a cache.
-const CACHE_WRITE: u64 = mask(&[
+pub(super) const CACHE_WRITE: u64 = mask(&[
     Bucket::CacheWrite,
     Bucket::CacheWrite5m,
     Bucket::CacheWrite30m,
@@ -42,7 +42,7 @@ const MEDIA: u64 = mask(&[
     Bucket::CacheWriteAudio,
 ]);
 /// What an output token can turn out to be.
-const OUTPUT: u64 = mask(&[
+pub(super) const OUTPUT: u64 = mask(&[
     Bucket::Output,
     Bucket::OutputReasoning,
     Bucket::OutputCitation,
@@ -89,7 +89,7 @@ impl ModelEntry {
             total = total.saturating_sum(bound.cost(used.max(least), bucket, 0)?);
         }
         // Whoever lists a fee per request bills it at least once.
-        if bound.tables.iter().any(|table| table.lists(Bucket::Request)) {
+        if bound.lists(Bucket::Request) {
             let times = extra.get(Bucket::Request).max(1);
             total = total.saturating_sum(bound.request_fee(times));
         }
@@ -98,13 +98,18 @@ impl ModelEntry {
 }
 
 /// The tables and multipliers that a call can reach.
-struct Bound<'a> {
+pub(super) struct Bound<'a> {
     tables: SmallVec<[&'a Table; 8]>,
     multipliers: SmallVec<[&'a Multiplier; 4]>,
 }
 
 impl<'a> Bound<'a> {
-    fn new(entry: &'a ModelEntry, period: &'a Period, total_input: u64, context: &PriceContext) -> Self {
+    pub(super) fn new(
+        entry: &'a ModelEntry,
+        period: &'a Period,
+        total_input: u64,
+        context: &PriceContext,
+    ) -> Self {
         let mut tables = SmallVec::new();
         for sheet in reachable_sheets(period, context) {
             tables.extend(sheet.reachable(total_input));
@@ -142,6 +147,26 @@ impl<'a> Bound<'a> {
             }
         }
         Ok(dearest.map_or(most, |keyed| self.amount(quantity, keyed, bucket)))
+    }
+
+    /// The rate and the factor that make a unit dearest, if that is the same for any quantity: every multiplier
+    /// applies to all kinds, and every table has a rate.
+    pub(super) fn dearest(&self, bucket: Bucket, kinds: u64) -> Option<(Rate, Factor)> {
+        let alike = self.multipliers.iter().all(|multiplier| multiplier.covers_all(TOKENS));
+        alike.then_some(())?;
+        let mut dearest: Option<Rate> = None;
+        for table in &self.tables {
+            let plain = table.rate(bucket)?;
+            let rates = std::iter::once(plain).chain(table.listed(kinds)).map(|keyed| keyed.rate);
+            dearest = rates.max().max(dearest);
+        }
+        let factors = self.multipliers.iter().map(|multiplier| multiplier.factor);
+        Some((dearest?, factors.into_iter().try_fold(Factor::ONE, Factor::checked_mul)?))
+    }
+
+    /// Whether any table names a rate for this bucket.
+    pub(super) fn lists(&self, bucket: Bucket) -> bool {
+        self.tables.iter().any(|table| table.lists(bucket))
     }
 
     fn request_fee(&self, times: u64) -> AttoUsd {

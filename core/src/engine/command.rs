@@ -181,6 +181,14 @@ impl Call {
         self.label(&Dimension::Tag(key.into()), value)
     }
 
+    /// An ordinary request: nothing in it changes what a token costs. Says whether it may write to a cache.
+    pub(super) fn plain(&self) -> Option<bool> {
+        if self.server_tools.is_some() {
+            return None;
+        }
+        self.context.as_ref().map_or(Some(true), |context| context.plain())
+    }
+
     /// One label of the scope.
     #[must_use]
     pub fn label(mut self, dimension: &Dimension, value: &str) -> Self {

@@ -8,7 +8,7 @@ use crate::codes::Code;
 use crate::requests::{InputSize, OtherModel};
 use crate::telemetry::Operation;
 use crate::values::money::OPERATION_MAX;
-use crate::values::{NanoUsd, Timestamp, Usage};
+use crate::values::{AttoUsd, NanoUsd, Timestamp, Usage};
 use std::sync::Arc;
 
 /// What a call may take at most.
@@ -134,6 +134,11 @@ fn worst_cost(
     now: Timestamp,
 ) -> Result<NanoUsd, Refusal> {
     let Some(entry) = entry else { return Ok(NanoUsd(0)) };
+    if let Some(writes_cache) = call.plain()
+        && let Some(cost) = entry.plain_worst_case(input_tokens, output_tokens, writes_cache, now)
+    {
+        return bounded(call, cost);
+    }
     let context = match &call.context {
         Some(context) => PriceContext { at: now, ..PriceContext::clone(context) },
         None => PriceContext { at: now, ..PriceContext::default() },
@@ -143,6 +148,10 @@ fn worst_cost(
     let cost = entry
         .worst_case(input_tokens, output_tokens, extra, &context)
         .map_err(|unpriced| Refusal::new(Code::UnpricedBucket, &call.model, unpriced.bucket.key()))?;
+    bounded(call, cost)
+}
+
+fn bounded(call: &Call, cost: AttoUsd) -> Result<NanoUsd, Refusal> {
     match cost.posted() {
         NanoUsd(nano) if nano <= OPERATION_MAX => Ok(NanoUsd(nano)),
         _ => Err(Refusal::new(Code::AmountTooLarge, &call.model, "one call may cost at most 2^52 nano-USD")),

@@ -128,8 +128,7 @@ mod tests {
     use crate::{Call, Code};
     use std::sync::Arc;
 
-    const PRICES: &str =
-        "catalog = 1\nprovider = \"p\"\n[[models.m.prices]]\nrates = { input = \"1\", output = \"2\" }\n\
+    const PRICES: &str = "catalog = 1\nprovider = \"p\"\n[[models.m.prices]]\nrates = { input = \"1\", output = \"2\" }\n\
          [[models.n.prices]]\nrates = { input = \"10\", output = \"20\" }";
 
     fn config(limit: &str) -> String {
@@ -142,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_kept_outline_says_what_a_fresh_plan_says() {
-        let clock = crate::clock::ManualClock::new(crate::values::Timestamp::parse("2026-11-20T10:00:30Z").unwrap());
+        let clock =
+            crate::clock::ManualClock::new(crate::values::Timestamp::parse("2026-11-20T10:00:30Z").unwrap());
         let guard = Guard::builder()
             .config_text("t", &config("0.004 USD"))
             .prices("p.toml", PRICES)
