@@ -74,41 +74,18 @@ pub struct Plan<'r> {
 }
 
 /// Plans a call for `scope` under these rules at this instant, in the runs of `frames` (the innermost first).
-/// `outline` is what an earlier plan found out for the same scope and model, if it still holds.
 ///
 /// # Errors
 /// `too_many_legs`: more than 64 accounts. `amount_too_large`: it could cost more than one operation may carry.
-#[inline]
 pub fn plan<'r>(
     call: &Call,
     scope: &Scope,
     rules: &'r Rules,
     frames: &[RunFrame],
     now: Timestamp,
-    outline: Option<&'r Outline>,
 ) -> Result<Plan<'r>> {
     let mut plan = Plan::empty();
-    match outline {
-        Some(outline) => outline.draw(&mut plan, rules),
-        None => plan.find_accounts(call, scope, rules, now)?,
-    }
-    let stopped = |first: &Refusal| matches!(first.code, Code::Stopped | Code::ScopeMissing);
-    if let Some(why) = out_of_time(frames, now) {
-        plan.refusal = Some(plan.refusal.take().filter(stopped).unwrap_or(why));
-    }
-    let others = other_models(call, rules, &mut plan.refusal);
-    plan.estimate = match estimate(call, plan.entry.map(|entry| &**entry), &others, now) {
-        Ok(estimate) => estimate,
-        Err(why) if why.code == Code::AmountTooLarge => {
-            return Err(Error::new(why.code, why.detail.to_string()).field("max_output_tokens"));
-        }
-        Err(why) => {
-            plan.refusal.get_or_insert(why);
-            Estimate::default()
-        }
-    };
-    plan.add_runs(rules, frames);
-    plan.bounded()?;
+    plan.fill(call, scope, rules, frames, now, None)?;
     Ok(plan)
 }
 
@@ -202,6 +179,44 @@ impl<'r> Plan<'r> {
             keys: AccountKeys::default(),
             refusal: None,
         }
+    }
+
+    /// Fills an empty plan, where it stays: a plan is large. `outline` is what an earlier plan found out for the same
+    /// scope and model, if it still holds.
+    ///
+    /// # Errors
+    /// As [`plan`].
+    #[inline]
+    pub fn fill(
+        &mut self,
+        call: &Call,
+        scope: &Scope,
+        rules: &'r Rules,
+        frames: &[RunFrame],
+        now: Timestamp,
+        outline: Option<&'r Outline>,
+    ) -> Result<()> {
+        match outline {
+            Some(outline) => outline.draw(self, rules),
+            None => self.find_accounts(call, scope, rules, now)?,
+        }
+        let stopped = |first: &Refusal| matches!(first.code, Code::Stopped | Code::ScopeMissing);
+        if let Some(why) = out_of_time(frames, now) {
+            self.refusal = Some(self.refusal.take().filter(stopped).unwrap_or(why));
+        }
+        let others = other_models(call, rules, &mut self.refusal);
+        self.estimate = match estimate(call, self.entry.map(|entry| &**entry), &others, now) {
+            Ok(estimate) => estimate,
+            Err(why) if why.code == Code::AmountTooLarge => {
+                return Err(Error::new(why.code, why.detail.to_string()).field("max_output_tokens"));
+            }
+            Err(why) => {
+                self.refusal.get_or_insert(why);
+                Estimate::default()
+            }
+        };
+        self.add_runs(rules, frames);
+        self.bounded()
     }
 
     /// The price entry, and the accounts of the budgets that match; or why there is no more to ask.

@@ -64,7 +64,8 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
     }
     let frames: &[RunFrame] = run.map_or(&[], |run| &run.frames);
     let found = state.outlines.find(call, &scope, &rules, now);
-    let mut plan = plan(call, &scope, &rules, frames, now, found.outline())?;
+    let mut plan = Plan::empty();
+    plan.fill(call, &scope, &rules, frames, now, found.outline())?;
     found.keep(call, &scope, &plan, &rules);
     let force = mode == Mode::Observe;
     let looped = run.and_then(|run| repeats(call, run, &mut plan, force));
@@ -206,7 +207,7 @@ pub(super) fn check(state: &Arc<State>, call: &Call, run: Option<&Arc<RunState>>
     let now = state.now();
     let scope = scope_of(call, run);
     let frames: &[RunFrame] = run.map_or(&[], |run| &run.frames);
-    let mut plan = plan(call, &scope, &rules, frames, now, None)?;
+    let mut plan = plan(call, &scope, &rules, frames, now)?;
     state.ledger.expire_due(now);
     let denial = match plan.refusal.take() {
         Some(refusal) => Some(Denial::refused(refusal, now)),

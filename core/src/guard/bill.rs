@@ -1,7 +1,7 @@
 //! A bill: the receipt before it is posted. An answer is priced here, under the rules that its call was reserved with.
 
-use super::Receipt;
 use super::hold::Held;
+use super::receipt::{Facts, Receipt};
 use crate::catalog::normalise::Reply;
 use crate::catalog::{Cost, ModelEntry, PriceContext, Resolution};
 use crate::engine::{CallKind, Quantities};
@@ -44,7 +44,7 @@ impl Bill {
         if held.lost_attempts > 0 {
             bill.add_lost_attempts(held, now);
         }
-        let receipt = &mut bill.receipt;
+        let receipt = &mut *bill.receipt;
         if receipt.posted.0 > OPERATION_MAX || receipt.cost.overflow {
             receipt.posted = NanoUsd(OPERATION_MAX);
             bill.flag(Flags::CAPPED);
@@ -54,7 +54,7 @@ impl Bill {
 
     #[inline]
     fn empty(held: &Held) -> Self {
-        let receipt = Receipt {
+        let receipt = Receipt::new(Facts {
             id: Id(0),
             provider: held.provider().cloned(),
             model: held
@@ -74,7 +74,7 @@ impl Bill {
             repeated: false,
             anomalies: Vec::new(),
             remaining: SmallVec::new(),
-        };
+        });
         Self { receipt, reply: None, unpriced: None }
     }
 
@@ -125,7 +125,7 @@ impl Bill {
             self.unpriced.get_or_insert(UnpricedWhat::Bucket(*bucket));
             self.flag(Flags::UNPRICED);
         }
-        let receipt = &mut self.receipt;
+        let receipt = &mut *self.receipt;
         receipt.posted = receipt.cost.total.posted();
         if receipt.flags.has(Flags::UNPRICED) || receipt.flags.has(Flags::UNKNOWN_MODEL) {
             // Unknown is not free: not less than what was thought to be the worst case.
@@ -140,13 +140,14 @@ impl Bill {
         let Some(entry) = &held.entry else { return };
         let floor = Usage::new().with(Bucket::Input, held.estimate.input_tokens);
         let context = context(held, None, now);
-        let cost = &mut self.receipt.cost;
+        let receipt = &mut *self.receipt;
+        let cost = &mut receipt.cost;
         // What was posted beyond the lines (something without a price) stays posted.
-        let beyond = self.receipt.posted.0.saturating_sub(cost.total.posted().0).max(0);
+        let beyond = receipt.posted.0.saturating_sub(cost.total.posted().0).max(0);
         for _ in 0..held.lost_attempts {
             add(cost, entry.cost(&floor, &context));
         }
-        self.receipt.posted = NanoUsd(cost.total.posted().0.saturating_add(beyond));
+        receipt.posted = NanoUsd(cost.total.posted().0.saturating_add(beyond));
         self.flag(Flags::ESTIMATED);
     }
 
@@ -166,7 +167,7 @@ impl Bill {
 
     /// What is posted to the accounts.
     pub(super) fn quantities(&self, held: &Held) -> Quantities {
-        let Receipt { usage, posted, flags, .. } = &self.receipt;
+        let Facts { usage, posted, flags, .. } = &*self.receipt;
         let mut used = match (&held.kind, usage) {
             (CallKind::Tool { .. }, _) => {
                 Quantities { usd: posted.0, tool_calls: 1, ..Quantities::default() }

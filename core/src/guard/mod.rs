@@ -24,7 +24,7 @@ pub use builder::{CONFIG_VARIABLE, GuardBuilder, MODE_VARIABLE};
 pub use endpoint::Passage;
 pub use events::{Event, EventKind, Subscription};
 pub use hold::Hold;
-pub use receipt::Receipt;
+pub use receipt::{Facts, Receipt};
 pub use reload::ReloadReport;
 pub use run::{Run, RunOptions};
 pub use settle::{CANCEL_MARGIN_TOKENS, Settlement};

@@ -6,10 +6,29 @@ use crate::engine::{Remaining, Settled};
 use crate::telemetry::Flags;
 use crate::values::{AttoUsd, Id, Label, NanoUsd, Usage};
 use smallvec::SmallVec;
+use std::ops::{Deref, DerefMut};
 
-/// The result of settling.
+/// The result of settling: a [`Facts`] sheet. One pointer wide, because it goes through many hands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
+pub struct Receipt(Box<Facts>);
+
+impl Deref for Receipt {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.0
+    }
+}
+
+impl DerefMut for Receipt {
+    fn deref_mut(&mut self) -> &mut Facts {
+        &mut self.0
+    }
+}
+
+/// What a receipt says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
     /// The hold's id.
     pub id: Id,
     /// The provider, as the catalog names it; `None` for a tool.
@@ -40,6 +59,10 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    pub(super) fn new(facts: Facts) -> Self {
+        Self(Box::new(facts))
+    }
+
     /// Takes in what the ledger says of the settle.
     pub(super) fn posted_as(&mut self, id: Id, done: Settled) {
         self.id = id;

@@ -35,7 +35,7 @@ pub(super) fn record(
         return Err(Error::new(Code::ArgumentInvalid, format!("{at} is in the future")).field("at"));
     }
     let bounded = call.clone().input_tokens(0).max_output_tokens(0);
-    let plan = plan(&bounded, &call.scope, &rules, &[], at, None)?;
+    let plan = plan(&bounded, &call.scope, &rules, &[], at)?;
     let mut held = Held {
         state: Arc::clone(state),
         rules: Arc::clone(&rules),
