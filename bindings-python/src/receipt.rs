@@ -41,13 +41,13 @@ impl Receipt {
     /// The provider, as the catalog names it; `None` for a tool.
     #[getter]
     fn provider(&self) -> Option<&str> {
-        self.receipt.provider.as_deref()
+        self.receipt.provider().map(|provider| &**provider)
     }
 
     /// The model, as the catalog names it; the tool's name for a tool.
     #[getter]
     fn model(&self) -> &str {
-        &self.receipt.model
+        self.receipt.model()
     }
 
     /// The model that served, as the provider named it.
@@ -89,7 +89,7 @@ impl Receipt {
     /// The version of the prices that the call was reserved with.
     #[getter]
     fn price_version(&self) -> &str {
-        &self.receipt.price_version
+        self.receipt.price_version()
     }
 
     /// What is remarkable: `estimated`, `over_run`, `late`, …
@@ -115,12 +115,12 @@ impl Receipt {
     #[getter]
     fn remaining<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let out = PyDict::new(py);
-        for left in &self.receipt.remaining {
-            let least = match out.get_item(&*left.budget)? {
-                Some(other) => other.extract::<i64>()?.min(left.available),
-                None => left.available,
+        for (budget, _, available) in self.receipt.remaining() {
+            let least = match out.get_item(budget)? {
+                Some(other) => other.extract::<i64>()?.min(available),
+                None => available,
             };
-            out.set_item(&*left.budget, least)?;
+            out.set_item(budget, least)?;
         }
         Ok(out)
     }
@@ -131,7 +131,7 @@ impl Receipt {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Receipt of {}: {} USD>", self.receipt.model, self.receipt.total())
+        format!("<Receipt of {}: {} USD>", self.receipt.model(), self.receipt.total())
     }
 }
 

@@ -73,7 +73,7 @@ impl Account {
     }
 
     pub(super) fn remaining(&self) -> Remaining {
-        Remaining { budget: Arc::clone(&self.rule.name), unit: self.rule.unit, available: self.available() }
+        Remaining { budget: self.rule.id, unit: self.rule.unit, available: self.available() }
     }
 
     /// Moves by the difference between what a leg contributed and what it contributes from now on. Returns the

@@ -5,7 +5,7 @@
 
 use super::estimate::Estimate;
 use crate::catalog::ModelEntry;
-use crate::rules::Rules;
+use crate::rules::{BudgetId, Rules};
 use crate::values::{Label, Timestamp, Unit};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -126,10 +126,10 @@ pub(super) struct Hold {
 }
 
 /// What an account has left after a settle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remaining {
-    /// The budget's name.
-    pub budget: Label,
+    /// The budget.
+    pub budget: BudgetId,
     /// What it counts.
     pub unit: Unit,
     /// What a new call may still take; negative after an over-run.

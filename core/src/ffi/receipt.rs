@@ -4,7 +4,6 @@
 use super::output::failure;
 use crate::catalog::normalise::Anomaly;
 use crate::catalog::{Cost, Factor, Line, Rate};
-use crate::engine::Remaining;
 use crate::guard::{Hold, Receipt};
 use crate::values::Usage;
 use serde::{Serialize, Serializer};
@@ -97,18 +96,18 @@ impl<'a> ReceiptJson<'a> {
     fn new(receipt: &'a Receipt, hold: Option<&'a HoldFacts>) -> Self {
         Self {
             id: Shown(receipt.id),
-            provider: receipt.provider.as_deref(),
-            model: &receipt.model,
+            provider: receipt.provider().map(|provider| &**provider),
+            model: receipt.model(),
             response_model: receipt.response_model.as_deref(),
             usage: receipt.usage.as_ref().map(Buckets),
             cost: Shown(receipt.total()),
             lines: Lines(&receipt.cost),
             posted_nano_usd: receipt.posted.0,
             reserved_nano_usd: receipt.reserved.0,
-            price_version: &receipt.price_version,
+            price_version: receipt.price_version(),
             flags: receipt.flag_names(),
             anomalies: receipt.anomalies.iter().map(AnomalyJson::new).collect(),
-            remaining: Left(&receipt.remaining),
+            remaining: Left(receipt),
             hold,
         }
     }
@@ -189,14 +188,14 @@ impl Serialize for Lines<'_> {
     }
 }
 
-struct Left<'a>(&'a [Remaining]);
+struct Left<'a>(&'a Receipt);
 
 impl Serialize for Left<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|left| RemainingJson {
-            budget: &left.budget,
-            unit: left.unit.as_str(),
-            available: left.available,
+        serializer.collect_seq(self.0.remaining().map(|(budget, unit, available)| RemainingJson {
+            budget,
+            unit: unit.as_str(),
+            available,
         }))
     }
 }

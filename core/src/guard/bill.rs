@@ -56,20 +56,14 @@ impl Bill {
     fn empty(held: &Held) -> Self {
         let receipt = Receipt::new(Facts {
             id: Id(0),
-            provider: held.provider().cloned(),
-            model: held
-                .entry
-                .as_ref()
-                .map(|entry| entry.model())
-                .or(held.tool())
-                .unwrap_or(&held.model)
-                .clone(),
+            entry: held.entry.clone(),
+            named: held.entry.is_none().then(|| held.named()),
             response_model: None,
             usage: None,
             cost: Cost::default(),
             posted: NanoUsd(0),
             reserved: NanoUsd(held.estimate.quantities.usd),
-            price_version: Arc::clone(held.rules.catalog.version()),
+            legend: Arc::clone(&held.rules.legend),
             flags: held.flags,
             repeated: false,
             anomalies: Vec::new(),

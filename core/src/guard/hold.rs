@@ -269,6 +269,12 @@ impl Held {
         self.entry.as_ref().map(|entry| entry.provider()).or(self.provider.as_ref())
     }
 
+    /// What the call named: the provider, and the model or tool.
+    #[cold]
+    pub(super) fn named(&self) -> Box<(Option<Label>, Label)> {
+        Box::new((self.provider().cloned(), Arc::clone(self.tool().unwrap_or(&self.model))))
+    }
+
     /// The tool's name, for a tool call.
     pub(super) fn tool(&self) -> Option<&Label> {
         match &self.kind {

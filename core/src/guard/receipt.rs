@@ -1,15 +1,17 @@
 //! What a settle returns: what was used, what it cost line by line, and what remains.
 
-use crate::catalog::Cost;
 use crate::catalog::normalise::Anomaly;
+use crate::catalog::{Cost, ModelEntry};
 use crate::engine::{Remaining, Settled};
+use crate::rules::Legend;
 use crate::telemetry::Flags;
-use crate::values::{AttoUsd, Id, Label, NanoUsd, Usage};
+use crate::values::{AttoUsd, Id, Label, NanoUsd, Unit, Usage};
 use smallvec::SmallVec;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// The result of settling: a [`Facts`] sheet. One pointer wide, because it goes through many hands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Receipt(Box<Facts>);
 
 impl Deref for Receipt {
@@ -27,14 +29,14 @@ impl DerefMut for Receipt {
 }
 
 /// What a receipt says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Facts {
     /// The hold's id.
     pub id: Id,
-    /// The provider, as the catalog names it; `None` for a tool.
-    pub provider: Option<Label>,
-    /// The model, as the catalog names it; the tool's name for a tool.
-    pub model: Label,
+    /// What priced the call; `None` for a tool.
+    pub(super) entry: Option<Arc<ModelEntry>>,
+    /// What the call named, where there is no entry: provider, and model or tool.
+    pub(super) named: Option<Box<(Option<Label>, Label)>>,
     /// The model that served, as the provider named it.
     pub response_model: Option<Label>,
     /// What was used, in disjoint buckets; `None` if the reply did not say.
@@ -46,8 +48,8 @@ pub struct Facts {
     pub posted: NanoUsd,
     /// What had been on hold.
     pub reserved: NanoUsd,
-    /// The version of the prices that the call was reserved with.
-    pub price_version: Label,
+    /// The names behind the numbers.
+    pub(super) legend: Arc<Legend>,
     /// What is remarkable: `estimated`, `over_run`, `late`, …
     pub flags: Flags,
     /// The same settle was done before; nothing was posted now.
@@ -55,7 +57,38 @@ pub struct Facts {
     /// Figures of the reply that did not fit the provider's convention, and how they were read.
     pub anomalies: Vec<Anomaly>,
     /// What each account has left.
-    pub remaining: SmallVec<[Remaining; 4]>,
+    pub(super) remaining: SmallVec<[Remaining; 4]>,
+}
+
+impl Facts {
+    /// The provider, as the catalog names it; `None` for a tool.
+    #[must_use]
+    pub fn provider(&self) -> Option<&Label> {
+        let named = || self.named.as_ref().and_then(|named| named.0.as_ref());
+        self.entry.as_ref().map(|entry| entry.provider()).or_else(named)
+    }
+
+    /// The model, as the catalog names it; the tool's name for a tool.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        match (&self.entry, &self.named) {
+            (Some(entry), _) => entry.model(),
+            (None, Some(named)) => &named.1,
+            (None, None) => "",
+        }
+    }
+
+    /// The version of the prices that the call was reserved with.
+    #[must_use]
+    pub fn price_version(&self) -> &Label {
+        &self.legend.price_version
+    }
+
+    /// What each account has left: the budget's name, its unit, and what a new call may still take (negative after an
+    /// over-run).
+    pub fn remaining(&self) -> impl ExactSizeIterator<Item = (&str, Unit, i64)> {
+        self.remaining.iter().map(|left| (self.legend.budget(left.budget), left.unit, left.available))
+    }
 }
 
 impl Receipt {
@@ -85,5 +118,17 @@ impl Receipt {
     #[must_use]
     pub fn flag_names(&self) -> Vec<&'static str> {
         self.flags.names().chain(self.repeated.then_some("repeated")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Allocators keep small blocks at hand; a sheet beyond their bound costs several times more to get.
+    #[test]
+    fn a_receipt_is_a_small_block() {
+        assert!(size_of::<Facts>() <= 1_024, "{}", size_of::<Facts>());
+        assert_eq!(size_of::<Receipt>(), size_of::<usize>());
     }
 }

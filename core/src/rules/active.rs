@@ -81,6 +81,32 @@ pub(super) fn all_run_rules(names: &mut BudgetNames) -> [[Arc<AccountRule>; 4]; 
     })
 }
 
+/// The names behind the numbers of a snapshot: a receipt keeps one pointer to it instead of many names.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Legend {
+    /// By [`BudgetId`].
+    budgets: Box<[Label]>,
+    /// The version of the prices.
+    pub price_version: Label,
+}
+
+impl Legend {
+    pub(super) fn new(names: &BudgetNames, price_version: &Label) -> Arc<Self> {
+        let mut budgets: Vec<(BudgetId, &Label)> =
+            names.known.iter().map(|(name, known)| (known.id, name)).collect();
+        budgets.sort_unstable_by_key(|(id, _)| *id);
+        let budgets = budgets.into_iter().map(|(_, name)| Arc::clone(name)).collect();
+        Arc::new(Self { budgets, price_version: Arc::clone(price_version) })
+    }
+
+    /// A budget's name.
+    #[must_use]
+    pub fn budget(&self, id: BudgetId) -> &str {
+        let place = usize::try_from(id.0).unwrap_or(usize::MAX);
+        self.budgets.get(place).map_or("", |name| &**name)
+    }
+}
+
 /// The numbers of budgets: a name keeps its number, its unit and its `per` through every reload, also while it is
 /// away.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ mod limits;
 pub mod source;
 pub mod watch;
 
-pub use active::{AccountRule, ActiveBudget, BudgetId, BudgetNames};
+pub use active::{AccountRule, ActiveBudget, BudgetId, BudgetNames, Legend};
 pub use limits::{LimitTable, SetLimit};
 
 use crate::catalog::{Catalog, ModelEntry};
@@ -52,6 +52,8 @@ pub struct Rules {
     pub limits: Arc<LimitTable>,
     /// Models that were billed for something without a price since the last change of prices.
     pub unpriced: Arc<[Unpriced]>,
+    /// The names of all budgets so far.
+    pub legend: Arc<Legend>,
     run_rules: Arc<[[Arc<AccountRule>; 4]; 3]>,
 }
 
@@ -67,6 +69,7 @@ impl Rules {
         let budgets = policy.budgets.iter().map(|budget| activate(budget, names)).collect();
         let run_rules =
             before.map_or_else(|| Arc::new(all_run_rules(names)), |rules| Arc::clone(&rules.run_rules));
+        let legend = Legend::new(names, catalog.version());
         let same_prices = before.filter(|rules| rules.catalog.version() == catalog.version());
         let set_in_code =
             before.iter().flat_map(|rules| rules.stops.iter()).filter(|stop| !is_from_file(stop));
@@ -79,6 +82,7 @@ impl Rules {
             stops,
             limits: before.map_or_else(Arc::default, |rules| Arc::clone(&rules.limits)),
             unpriced: same_prices.map_or_else(|| Arc::from([]), |rules| Arc::clone(&rules.unpriced)),
+            legend,
             run_rules,
         }
     }
@@ -94,6 +98,7 @@ impl Rules {
             stops: Arc::clone(&self.stops),
             limits: Arc::clone(&self.limits),
             unpriced: Arc::clone(&self.unpriced),
+            legend: Arc::clone(&self.legend),
             run_rules: Arc::clone(&self.run_rules),
         };
         change(&mut next);

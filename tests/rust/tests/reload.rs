@@ -82,8 +82,8 @@ fn a_call_in_flight_keeps_its_price() {
     let after = guard.reserve(&one_call()).unwrap();
     let (before, after) = (before.settle(&used()).unwrap(), after.settle(&used()).unwrap());
     assert_eq!((before.total().to_string(), after.total().to_string()), ("0.0003".into(), "0.0021".into()));
-    assert_ne!(before.price_version, after.price_version);
-    assert_eq!(after.price_version, report.price_version);
+    assert_ne!(before.price_version(), after.price_version());
+    assert_eq!(*after.price_version(), report.price_version);
 }
 
 #[test]
