@@ -1,6 +1,6 @@
 //! Agent runs.
 
-use crate::failure::{Failure, denied_or_failed, full, none, parse, text};
+use crate::failure::{Failure, denied_or_failed, full, gone, none, parse, text};
 use crate::guard::find;
 use crate::hold::span;
 use crate::store;
@@ -20,12 +20,32 @@ fn start(guard: f64, above: f64, args: &str) -> Result<f64, Failure> {
     let options = ffi::run_options(&parse(args)?)?;
     let run = if above > 0.0 {
         let above: Option<Run> = store::with(|store| store.runs.get(above).cloned());
-        above.ok_or_else(|| crate::failure::gone("run"))?.child(options)
+        above.ok_or_else(|| gone("run"))?.child(options)
     } else {
         find(guard)?.start_run(options)
     };
     let run = run.map_err(denied_or_failed)?;
     store::with(|store| store.runs.insert(run)).map_err(|_| Failure::Failed(full("runs")))
+}
+
+/// A run that was started elsewhere: its token, or the headers that carry it, as JSON. Returns its handle, or 0.
+#[napi(catch_unwind)]
+pub fn run_resume(guard: f64, carried: String) -> f64 {
+    none(resume(guard, &carried)).unwrap_or(0.0)
+}
+
+fn resume(guard: f64, carried: &str) -> Result<f64, Failure> {
+    let run = find(guard)?.resume_run(&ffi::run_token(&parse(carried)?)?)?;
+    store::with(|store| store.runs.insert(run)).map_err(|_| Failure::Failed(full("runs")))
+}
+
+/// The headers that carry it, as a JSON object.
+#[napi(catch_unwind)]
+pub fn run_headers(run: f64) -> Option<String> {
+    let run = store::with(|store| store.runs.get(run).cloned());
+    let headers = none(run.ok_or_else(|| gone("run")).and_then(|run| run.headers()))?;
+    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value)));
+    Some(text(Value::Object(headers.collect())))
 }
 
 /// `{id, scope, span}`: what does not change.

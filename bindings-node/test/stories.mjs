@@ -220,6 +220,12 @@ class Telling {
         this.runs.set(step.as, await (above ? above.child(options) : guard.startRun(options)));
         return undefined;
       }
+      case "carry":
+        this.tokens.set(step.as, this.runs.get(step.run).token());
+        return undefined;
+      case "resume_run":
+        this.runs.set(step.as, await guard.resumeRun(this.token(step, given)));
+        return undefined;
       case "end_run":
         return this.runs.get(step.run).end();
       case "run": {

@@ -21,7 +21,7 @@ import {
   record,
   type Stop,
 } from "./receipt";
-import { Run, type RunOptions } from "./run";
+import { type CarriedRun, Run, type RunOptions } from "./run";
 import { bound, current, type Labels, merge, within } from "./scope";
 import { several } from "./several";
 import { type Buckets, toCore, type Usage } from "./usage";
@@ -214,6 +214,17 @@ export class Guard {
       above,
       block === undefined ? own : { ...own, ...merge(block.labels, labelsOf(own)) },
     );
+  }
+
+  /**
+   * A run that another process has started, by the headers of a request that carries it (`run.headers()`, names in any
+   * case) or by its `token`. Calls in it count on the same accounts, as far as the ledger reaches; its end here is not
+   * the run's end. Take headers from services that you trust: the token is checked for damage, not for forgery, and this
+   * guard's own run limits can only tighten it.
+   * @throws SpendrailError with code `token_invalid`.
+   */
+  async resumeRun(carried: CarriedRun): Promise<Run> {
+    return Run.resume(this, this.#handle, carried);
   }
 
   /** Runs `body` with these labels: what is named replaces, tags merge, `null` clears. */

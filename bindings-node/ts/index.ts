@@ -50,7 +50,7 @@ export {
   type Remaining,
   type Stop,
 } from "./receipt";
-export { Run, type RunOptions, type ToolOptions } from "./run";
+export { type CarriedRun, Run, type RunOptions, type ToolOptions } from "./run";
 export type { Labels } from "./scope";
 export { type Buckets, type InclusiveTotals, Usage } from "./usage";
 export { receiptOf } from "./wrap/receipts";

@@ -85,6 +85,8 @@ interface Native {
   abandon(hold: number): void;
 
   runStart(guard: number, above: number, args: string): number;
+  runResume(guard: number, carried: string): number;
+  runHeaders(run: number): string | null;
   runFacts(run: number): string | null;
   runState(run: number): string | null;
   runEnd(run: number, errorType: string | undefined): void;

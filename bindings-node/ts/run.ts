@@ -29,6 +29,18 @@ export interface ToolOptions {
   cost?: string | undefined;
 }
 
+/** What carries a run: its token, or the headers of a request as servers and `fetch` give them. */
+export type CarriedRun =
+  | string
+  | Headers
+  | Readonly<Record<string, string | readonly string[] | undefined>>
+  | Iterable<readonly [string, string]>;
+
+function plainHeaders(carried: CarriedRun): unknown {
+  if (typeof carried === "string" || carried === null || typeof carried !== "object") return carried;
+  return Symbol.iterator in carried ? [...carried] : carried;
+}
+
 interface Facts {
   id: string;
   scope: Labels & { run?: string };
@@ -74,6 +86,13 @@ export class Run {
   }
 
   /** @internal */
+  static resume(guard: Guard, handle: number, carried: CarriedRun): Run {
+    const resumed = native.runResume(handle, JSON.stringify(plainHeaders(carried)));
+    if (resumed === NONE) throw failed();
+    return new Run(guard, resumed);
+  }
+
+  /** @internal */
   static handle(run: Run): number {
     return run.#handle;
   }
@@ -106,6 +125,20 @@ export class Run {
   /** The accounts of the run's own limits. */
   async balances(): Promise<Balance[]> {
     return this.#state().balances.map(balance);
+  }
+
+  /**
+   * The headers with which a request carries the run to a service that works for it: `spendrail-run`, and `traceparent`
+   * (W3C Trace Context) where spans are made. `guard.resumeRun(headers)` reads them there.
+   */
+  headers(): Record<string, string> {
+    const headers = native.runHeaders(this.#handle);
+    if (headers === null) throw failed();
+    return JSON.parse(headers) as Record<string, string>;
+  }
+  /** The run as one line of text: `guard.resumeRun(token)` goes on with it in another process. */
+  token(): string {
+    return this.headers()["spendrail-run"] as string;
   }
 
   /** Runs `body` inside of this run: its calls count on it. The run goes on afterwards. */

@@ -227,6 +227,14 @@ impl Guard {
         run.map(|run| Run { run }).map_err(|error| errors::reserve(py, error))
     }
 
+    /// A run that was started elsewhere: its token, or the headers that carry it.
+    fn resume_native(&self, py: Python<'_>, carried: &Bound<'_, PyAny>) -> PyResult<Run> {
+        let carried = json::from_py(carried, Place::of("headers"))?;
+        let token = ffi::run_token(&carried).map_err(|error| errors::fault(py, &error))?;
+        let run = self.guard.resume_run(&token).map_err(|error| errors::fault(py, &error))?;
+        Ok(Run { run })
+    }
+
     /// The surroundings of a block with these labels.
     #[pyo3(signature = (**labels))]
     fn surround(&self, py: Python<'_>, labels: Option<&Bound<'_, PyDict>>) -> PyResult<Ambient> {

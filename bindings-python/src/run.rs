@@ -3,6 +3,7 @@
 use crate::errors;
 use crate::json;
 use pyo3::prelude::*;
+use pyo3::types::{IntoPyDict, PyDict};
 use serde_json::Value;
 use spendrail::ffi;
 use spendrail::guard;
@@ -58,6 +59,17 @@ impl Run {
         let options = ffi::run_options(&options).map_err(|error| errors::fault(py, &error))?;
         let run = self.run.child(options).map_err(|error| errors::reserve(py, error))?;
         Ok(Self { run })
+    }
+
+    /// The run as text, for `resume_run` in another process.
+    fn token(&self, py: Python<'_>) -> PyResult<String> {
+        self.run.token().map_err(|error| errors::fault(py, &error))
+    }
+
+    /// The headers that carry the run.
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let headers = self.run.headers().map_err(|error| errors::fault(py, &error))?;
+        headers.into_py_dict(py)
     }
 
     /// Ends the run; `error_type` is the name of the failure that ended it.

@@ -231,6 +231,12 @@ class Telling:
     def child(self, step: Json, given: Json) -> None:
         self.runs[step["as"]] = self.runs[step["run"]].child(**{"id": step["as"], **given})
 
+    def carry(self, step: Json, given: Json) -> None:
+        self.tokens[step["as"]] = self.runs[step["run"]].token()
+
+    def resume_run(self, step: Json, given: Json) -> None:
+        self.runs[step["as"]] = self.guard.resume_run(given.get("token") or self.tokens[step["token"]])
+
     def end_run(self, step: Json, given: Json) -> None:
         self.runs[step["run"]].end()
 

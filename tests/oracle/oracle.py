@@ -40,6 +40,7 @@ class Oracle:
         self.detached: set[str] = set()
         self.spent_handles: set[str] = set()
         self.tokens: dict[str, Hold] = {}
+        self.carried: dict[str, Run] = {}
         self.stop_ids: dict[str, str] = {}
 
     def answer(self, step: dict[str, Any]) -> Any:
@@ -356,6 +357,23 @@ class Oracle:
         if run.too_deep() and enforced:
             raise Denial("run_limit_exceeded")
         state.runs[run.id] = run
+        return {"ok": True}
+
+    def do_carry(self, step: Any, _: Any) -> Any:
+        run = self._run(step)
+        assert run is not None
+        self.carried[step["as"]] = run
+        return {"ok": True}
+
+    def do_resume_run(self, step: Any, with_: Any) -> Any:
+        if "token" in with_:
+            raise Fault("token_invalid", "token")
+        run = self.carried[step["token"]].elsewhere()
+        rule = next((rule for rule in self.state.policy.run_limits if matches(rule["match"], run.scope)), {})
+        run.limits = tightened(rule, run.limits)
+        self.state.runs[step["as"]] = run
+        # An account has the limit of the handle that was used last: from here on stories use this one.
+        self.state.runs[run.id].limits = run.limits
         return {"ok": True}
 
     def do_end_run(self, step: Any, _: Any) -> Any:

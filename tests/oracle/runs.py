@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,11 @@ class Run:
         while run is not None:
             yield run
             run = run.parent
+
+    def elsewhere(self) -> Run:
+        """The run as another process sees it: the same accounts, an end and a memory of requests of its own."""
+        above = self.parent.elsewhere() if self.parent else None
+        return replace(self, parent=above, ended=False, requests=[])
 
     @property
     def root(self) -> Run:

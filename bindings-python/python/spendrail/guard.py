@@ -7,7 +7,7 @@ from ._native import EVENTS, current
 from .bind import bind
 from .errors import invalid
 from .records import Balance, Decision, Flushed, Page, Reloaded, Stop, ToppedUp
-from .run import Run
+from .run import Run, plain_headers
 from .scope import Inside, Scope
 
 TYPE_CHECKING = False
@@ -150,6 +150,16 @@ class Guard(_native.Guard):
         """A run beyond a block: `run.bind(…)` and `with run:` put calls into it, `run.end()` ends it. It is a child
         of `parent`, else of the run around, if there is one."""
         return Run(self, self.open_run(options, None if parent is None else parent.native))
+
+    def resume_run(self, carried: str | Mapping[str, Any] | Iterable[tuple[str | bytes, str | bytes]]) -> Run:
+        """A run that another process has started, by the headers of a request that carries it (`run.headers()`; names
+        in any case, pairs as ASGI gives them too) or by its `token`. Calls in it count on the same accounts, as far as
+        the ledger reaches; its end here is not the run's end. Take headers from services that you trust: the token is
+        checked for damage, not for forgery, and this guard's own run limits can only tighten it.
+
+        Raises `Error` with code `token_invalid`.
+        """
+        return Run(self, self.resume_native(plain_headers(carried)))
 
     def bind(self, target: F) -> F:
         """The function, generator or async generator, with the scope and run of here around every call inside it,

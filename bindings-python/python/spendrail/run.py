@@ -81,6 +81,15 @@ class Run:
         bound: F = bind(self._inside, target)
         return bound
 
+    def token(self) -> str:
+        """The run as one line of text: `guard.resume_run(token)` goes on with it in another process."""
+        return self.native.token()
+
+    def headers(self) -> dict[str, str]:
+        """The headers with which a request carries the run to a service that works for it: `spendrail-run`, and
+        `traceparent` (W3C Trace Context) where spans are made. `guard.resume_run(headers)` reads them there."""
+        return self.native.headers()
+
     def end(self, error_type: str | None = None) -> None:
         """Ends the run: its span closes. Calls that come late still count; no child can be started."""
         self.native.end(error_type)
@@ -146,6 +155,18 @@ class Tool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, trace)
+
+
+def plain_headers(carried: Any) -> Any:
+    """Headers as text: servers give them as mappings, as pairs, and as bytes."""
+    if isinstance(carried, str):
+        return carried
+    pairs = carried.items() if hasattr(carried, "items") else carried
+
+    def text(value: Any) -> Any:
+        return value.decode("latin-1") if isinstance(value, bytes) else value
+
+    return [[text(name), text(value)] for name, value in pairs]
 
 
 def error_type(error: BaseException) -> str:

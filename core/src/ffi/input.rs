@@ -6,7 +6,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::codes::Code;
 use crate::engine::Call;
 use crate::error::{Error, Result};
-use crate::guard::{GuardBuilder, RunOptions, Settlement};
+use crate::guard::{GuardBuilder, RunOptions, Settlement, run_header};
 use crate::policy::RunLimits;
 use crate::policy::tree::{Node, Table};
 use crate::requests::{self, Api};
@@ -246,6 +246,37 @@ pub fn run_options(args: &Value) -> Result<RunOptions> {
         let parent = table.take("parent").map(span).transpose()?;
         Ok(RunOptions { id, scope, limits, parent })
     })
+}
+
+/// The token of a run: text, or the headers of a request that carry one, as an object (a value may be a list) or as a
+/// list of pairs.
+///
+/// # Errors
+/// `token_invalid` without a run; `argument_invalid` for anything else.
+pub fn run_token(carried: &Value) -> Result<String> {
+    let no_header = || Error::new(Code::ArgumentInvalid, "are not headers: names with text").field("headers");
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(several) => several.first().and_then(Value::as_str).map(str::to_owned),
+        _ => None,
+    };
+    let mut headers: Vec<(String, String)> = Vec::new();
+    match carried {
+        Value::String(token) => return Ok(token.clone()),
+        Value::Object(map) => {
+            headers.extend(map.iter().filter_map(|(name, value)| Some((name.clone(), text(value)?))));
+        }
+        Value::Array(pairs) => {
+            for pair in pairs {
+                let Some([Value::String(name), value]) = pair.as_array().map(Vec::as_slice) else {
+                    return Err(no_header());
+                };
+                headers.extend(text(value).map(|value| (name.clone(), value)));
+            }
+        }
+        _ => return Err(no_header()),
+    }
+    run_header(headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))).map(str::to_owned)
 }
 
 /// What a hold is settled with, owned.

@@ -7,7 +7,7 @@ mod invoke;
 mod output;
 mod receipt;
 
-pub use input::{Settle, builder, call, parent_span, run_options, scope, settle_with};
+pub use input::{Settle, builder, call, parent_span, run_options, run_token, scope, settle_with};
 pub use invoke::{Failure, invoke};
 pub use output::{
     balance, decision, denial, error, event, flush_report, problem, reload_report, scope as scope_json,

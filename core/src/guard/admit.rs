@@ -69,7 +69,7 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
     found.keep(call, &scope, &plan, &rules);
     let force = mode == Mode::Observe;
     let looped = run.and_then(|run| repeats(call, run, &mut plan, force));
-    let above = call.parent.or_else(|| run.and_then(|run| run.span.as_parent()));
+    let above = call.parent.or_else(|| run.and_then(|run| run.as_parent()));
     let span = state.recorder.start_span(above.as_ref(), &state.ids);
     if let Some(run) = run {
         run.called(matches!(call.kind, CallKind::Tool { .. }));
@@ -163,7 +163,7 @@ fn again(
     key: HoldKey,
     pinned: &Pinned,
 ) -> Hold {
-    let above = call.parent.or_else(|| run.and_then(|run| run.span.as_parent()));
+    let above = call.parent.or_else(|| run.and_then(|run| run.as_parent()));
     let held = Held {
         state: Arc::clone(state),
         rules: Arc::clone(&pinned.rules),

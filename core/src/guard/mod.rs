@@ -4,10 +4,12 @@ mod accounts;
 mod admit;
 mod bill;
 mod builder;
+mod carry;
 mod endpoint;
 mod events;
 mod hold;
 mod outlines;
+mod parcel;
 mod receipt;
 mod record;
 mod reload;
@@ -21,6 +23,7 @@ mod token;
 pub use accounts::{BalanceQuery, Limit, PAGE_MAX, Page};
 pub use admit::{Outcome, Ticket};
 pub use builder::{CONFIG_VARIABLE, GuardBuilder, MODE_VARIABLE};
+pub use carry::{RUN_HEADER, TRACE_HEADER, run_header};
 pub use endpoint::Passage;
 pub use events::{Event, EventKind, Subscription};
 pub use hold::Hold;
@@ -297,6 +300,31 @@ impl Guard {
     pub fn start_run(&self, options: RunOptions) -> Result<Run, ReserveError> {
         let state = self.state().map_err(ReserveError::Failed)?;
         Run::start(state, options, None)
+    }
+
+    /// Goes on with a run that another process has started: calls in it count on the same accounts, as far as the
+    /// ledger reaches, and their spans are made under the run's. The limits travel with the run; this guard's own
+    /// `[[run_limits]]` can only tighten them. Its end is not the run's end.
+    ///
+    /// The token is checked for damage, not for forgery: take it from a service that you trust.
+    ///
+    /// # Errors
+    /// `token_invalid`, `closed`, `ledger_not_shared`.
+    ///
+    /// ```
+    /// use spendrail::guard::{Guard, RunOptions, run_header};
+    /// let guard = Guard::builder().config_text("t", "mode = \"enforce\"").build()?;
+    /// let run = guard.start_run(RunOptions::default()).map_err(|_| "no run").unwrap();
+    /// let headers = run.headers()?;                                // sent along with a request …
+    /// let sent = headers.iter().map(|(name, value)| (*name, value.as_str()));
+    /// let here = guard.resume_run(run_header(sent)?)?;             // … and read by the service that it goes to
+    /// assert_eq!(here.id(), run.id());
+    /// # Ok::<(), spendrail::Error>(())
+    /// ```
+    pub fn resume_run(&self, token: &str) -> Result<Run> {
+        let state = self.state()?;
+        admit::open(state)?;
+        carry::resume(state, token)
     }
 
     /// Reads configuration and prices again, now.

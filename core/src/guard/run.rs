@@ -8,7 +8,8 @@ use crate::codes::Code;
 use crate::engine::{AccountKeys, Balance, Call, Decision, Denial, ParentSpan, Plan, Refusal, RunFrame};
 use crate::error::{Error, Result};
 use crate::loops::Repeats;
-use crate::policy::{Enforce, Facts, LEGS_PER_CALL_MAX, Mode, RunLimits};
+use crate::policy::{Enforce, Facts, LEGS_PER_CALL_MAX, Mode, RunLimits, RunRule};
+use crate::rules::Rules;
 use crate::telemetry::{self, AgentRecord, Record, SpanIds};
 use crate::values::{Dimension, Label, NanoUsd, Scope, Timestamp, Usage};
 use parking_lot::Mutex;
@@ -55,6 +56,8 @@ pub(crate) struct RunState {
     output_tokens: AtomicU64,
     /// Settled in this process, child runs included, in nano-USD.
     spent: AtomicI64,
+    /// It was started elsewhere, and ends there.
+    resumed: bool,
 }
 
 impl Run {
@@ -71,8 +74,7 @@ impl Run {
         let id = options.id.unwrap_or_else(|| state.ids.next().to_string().into());
         let mut scope = Scope::clone(&base);
         scope.set(&Dimension::Run, Some(&id)).map_err(ReserveError::Failed)?;
-        let facts = Facts { scope: &scope, provider: None, model: None, tool: None };
-        let rule = rules.policy.run_limits.iter().find(|rule| rule.matches.matches(&facts));
+        let rule = rule_of(&rules, &scope);
         let enforce = rule.map_or(Enforce::Hard, |rule| rule.enforce);
         let limits = rule.map_or(options.limits, |rule| rule.limits.tightened_by(&options.limits));
         let mut frames = vec![RunFrame { id: Arc::clone(&id), limits, enforce, started: now }];
@@ -91,23 +93,13 @@ impl Run {
             );
             return Err(ReserveError::Failed(Error::new(Code::TooManyLegs, message).hint("nest fewer runs")));
         }
-        let above = parent.and_then(|run| run.span.as_parent()).or(options.parent);
-        let run = RunState {
-            span: state.recorder.start_span(above.as_ref(), &state.ids),
-            state: Arc::clone(state),
-            id,
-            scope,
-            frames: frames.into(),
-            started: now,
-            above: parent.cloned(),
-            repeats: parent.map_or_else(Arc::default, |run| Arc::clone(&run.repeats)),
-            ended: AtomicBool::new(false),
-            inference_calls: AtomicU32::new(0),
-            tool_calls: AtomicU32::new(0),
-            input_tokens: AtomicU64::new(0),
-            output_tokens: AtomicU64::new(0),
-            spent: AtomicI64::new(0),
-        };
+        let above = parent.and_then(|run| run.as_parent()).or(options.parent);
+        let span = state.recorder.start_span(above.as_ref(), &state.ids);
+        let mut run = RunState::new(state, scope, frames, span, now);
+        run.above = parent.cloned();
+        if let Some(parent) = parent {
+            run.repeats = Arc::clone(&parent.repeats);
+        }
         Ok(Self { state: Arc::new(run) })
     }
 
@@ -205,6 +197,57 @@ impl Run {
 }
 
 impl RunState {
+    /// Without a run above; `frames` begins with its own.
+    fn new(
+        state: &Arc<State>,
+        scope: Arc<Scope>,
+        frames: Vec<RunFrame>,
+        span: SpanIds,
+        started: Timestamp,
+    ) -> Self {
+        Self {
+            state: Arc::clone(state),
+            id: frames.first().map_or_else(|| Label::from(""), |own| Arc::clone(&own.id)),
+            scope,
+            frames: frames.into(),
+            span,
+            started,
+            above: None,
+            repeats: Arc::default(),
+            ended: AtomicBool::new(false),
+            inference_calls: AtomicU32::new(0),
+            tool_calls: AtomicU32::new(0),
+            input_tokens: AtomicU64::new(0),
+            output_tokens: AtomicU64::new(0),
+            spent: AtomicI64::new(0),
+            resumed: false,
+        }
+    }
+
+    /// A run that was started elsewhere. This process's own limits can only tighten it: a header is not proof of
+    /// anything.
+    pub(super) fn resumed(
+        state: &Arc<State>,
+        scope: Arc<Scope>,
+        mut frames: Vec<RunFrame>,
+        span: SpanIds,
+    ) -> Self {
+        let rules = state.rules.load();
+        if let (Some(rule), Some(own)) = (rule_of(&rules, &scope), frames.first_mut()) {
+            own.limits = rule.limits.tightened_by(&own.limits);
+            own.enforce = own.enforce.stricter(rule.enforce);
+        }
+        let started = frames.first().map_or_else(|| state.now(), |own| own.started);
+        let mut run = Self::new(state, scope, frames, span, started);
+        run.resumed = true;
+        run
+    }
+
+    /// The run's span as the parent of others.
+    pub(super) fn as_parent(&self) -> Option<ParentSpan> {
+        self.span.as_parent().map(|parent| ParentSpan { is_remote: self.resumed, ..parent })
+    }
+
     /// A call of this run was admitted or denied.
     pub(super) fn called(&self, tool: bool) {
         let counter = if tool { &self.tool_calls } else { &self.inference_calls };
@@ -225,7 +268,7 @@ impl RunState {
     }
 
     fn end(&self, failed: Option<&str>) {
-        if self.ended.swap(true, Ordering::Relaxed) {
+        if self.ended.swap(true, Ordering::Relaxed) || self.resumed {
             return;
         }
         let now = self.state.now();
@@ -260,6 +303,12 @@ impl Drop for RunState {
             self.end(None);
         }
     }
+}
+
+/// The first rule of the policy that matches.
+fn rule_of<'r>(rules: &'r Rules, scope: &Scope) -> Option<&'r RunRule> {
+    let facts = Facts { scope, provider: None, model: None, tool: None };
+    rules.policy.run_limits.iter().find(|rule| rule.matches.matches(&facts))
 }
 
 fn refused(frames: &[RunFrame], parent: Option<&RunState>) -> Option<Refusal> {

@@ -2,6 +2,7 @@
 
 use super::Receipt;
 use super::hold::Held;
+use super::parcel::Kind;
 use super::settle::{self, Settlement, digest};
 use super::state::State;
 use crate::catalog::{ModelEntry, PriceContext, Tier};
@@ -11,13 +12,10 @@ use crate::error::{Error, Result};
 use crate::policy::Facts;
 use crate::telemetry::{Flags, Operation};
 use crate::values::{Dimension, Label, NanoUsd, Scope, Timestamp};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-const PREFIX: &str = "sr1.";
-const TOKEN_BYTES_MAX: usize = 256 << 10;
+const HOLD: Kind = Kind { prefix: "sr1.", noun: "hold", source: "`detach`", bytes_max: 256 << 10 };
 
 /// What travels.
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,9 +59,7 @@ pub(super) fn detach(held: &Held) -> Result<String> {
         usd: held.estimate.quantities.usd,
         entry: held.entry.as_ref().map(|entry| entry.to_json()),
     };
-    let json = serde_json::to_vec(&token).map_err(|e| Error::new(Code::Internal, e.to_string()))?;
-    let check = checksum(&json);
-    Ok(format!("{PREFIX}{}.{check:08x}", URL_SAFE_NO_PAD.encode(&json)))
+    HOLD.pack(&token)
 }
 
 /// Settles the hold of a token. A hold that the ledger does not know (any more) is charged all the same, as `orphan`.
@@ -86,13 +82,17 @@ pub(super) fn release(state: &Arc<State>, token: &str) -> Result<()> {
 }
 
 fn restore(state: &Arc<State>, token: &str) -> Result<(Box<Held>, u128)> {
-    let token = read(token)?;
-    let id = u128::from_str_radix(&token.id, 16).map_err(|_| damaged("the id is not one"))?;
-    let entry =
-        token.entry.as_deref().map(ModelEntry::from_json).transpose().map_err(|_| damaged("bad price"))?;
+    let token: Token = HOLD.unpack(token)?;
+    let id = u128::from_str_radix(&token.id, 16).map_err(|_| HOLD.damaged("the id is not one"))?;
+    let entry = token
+        .entry
+        .as_deref()
+        .map(ModelEntry::from_json)
+        .transpose()
+        .map_err(|_| HOLD.damaged("bad price"))?;
     let mut scope = Scope::default();
     for (dimension, value) in &token.scope {
-        let dimension = Dimension::parse(dimension).ok_or_else(|| damaged("bad scope"))?;
+        let dimension = Dimension::parse(dimension).ok_or_else(|| HOLD.damaged("bad scope"))?;
         scope.set(&dimension, Some(value))?;
     }
     let started = Timestamp::from_nanos(token.started);
@@ -178,31 +178,7 @@ fn adopt_orphan(mut held: Box<Held>, id: u128) -> Result<Box<Held>> {
     Ok(held)
 }
 
-fn read(text: &str) -> Result<Token> {
-    if text.len() > TOKEN_BYTES_MAX {
-        return Err(damaged("it is too long"));
-    }
-    let body = text.strip_prefix(PREFIX).ok_or_else(|| damaged("it does not start with \"sr1.\""))?;
-    let (body, check) = body.rsplit_once('.').ok_or_else(|| damaged("its checksum is missing"))?;
-    let json = URL_SAFE_NO_PAD.decode(body).map_err(|_| damaged("it is not base64"))?;
-    if u32::from_str_radix(check, 16).ok() != Some(checksum(&json)) {
-        return Err(damaged("its checksum does not fit"));
-    }
-    serde_json::from_slice(&json).map_err(|_| damaged("its content is not a hold"))
-}
-
-fn damaged(why: &str) -> Error {
-    Error::new(Code::TokenInvalid, format!("this is no token of a hold: {why}"))
-        .field("token")
-        .hint("pass the text that `detach` returned, unchanged")
-}
-
-/// FNV-1a: finds damage, not forgery.
-fn checksum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811C_9DC5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
-}
-
-fn scope_pairs(scope: &Scope) -> Vec<(String, String)> {
+pub(super) fn scope_pairs(scope: &Scope) -> Vec<(String, String)> {
     let plain = [
         Dimension::Tenant,
         Dimension::User,
@@ -220,5 +196,5 @@ fn scope_pairs(scope: &Scope) -> Vec<(String, String)> {
 
 /// What a token reserved, for people who debug.
 pub(super) fn reserved(text: &str) -> Result<NanoUsd> {
-    read(text).map(|token| NanoUsd(token.usd))
+    HOLD.unpack(text).map(|token: Token| NanoUsd(token.usd))
 }

@@ -26,6 +26,18 @@ pub enum Enforce {
     Observe,
 }
 
+impl Enforce {
+    /// The stricter of the two.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Hard, _) | (_, Self::Hard) => Self::Hard,
+            (Self::Soft, _) | (_, Self::Soft) => Self::Soft,
+            (Self::Observe, Self::Observe) => Self::Observe,
+        }
+    }
+}
+
 /// How much of what expires may be freed in one window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cap {

@@ -133,6 +133,15 @@ impl Runner {
             }
             method @ ("set_limit" | "set_limits") => drop(self.invoke(method, &args)?),
             "start_run" | "child" => self.start_run(step, with)?,
+            "carry" => {
+                let token = self.runs[&name(step, "run")].token()?;
+                self.tokens.insert(name(step, "as"), token);
+            }
+            "resume_run" => {
+                let args = self.with_token(step, with);
+                let run = self.guard.resume_run(&ffi::run_token(&args["token"])?)?;
+                self.runs.insert(name(step, "as"), run);
+            }
             "end_run" => self.runs[&name(step, "run")].end(),
             "run" => return Ok(self.run_state(step)),
             "reload" => self.reload(with)?,
