@@ -357,6 +357,29 @@ describe("a run", () => {
     });
   });
 
+  test("a run goes on where its headers arrive", async () => {
+    const guard = guardOf();
+    const run = await guard.startRun({ tenant: "t", id: "r-9", maxCalls: 4 });
+    const headers = run.headers();
+    assert.deepEqual(Object.keys(headers), ["spendrail-run"]);
+    const shapes = [run.token(), headers, new Headers(headers), { "SPENDRAIL-RUN": [run.token()] }];
+    for (const carried of shapes) {
+      const here = await guard.resumeRun(carried);
+      assert.equal(here.id, "r-9");
+      await here.with(async () => (await guard.reserve(CALL)).settle());
+      await here.end();
+    }
+    const [calls] = await run.balances();
+    assert.deepEqual([calls.spent, calls.available], [4n, 0n]);
+    for (const carried of [{}, "", "srr1.x", { traceparent: "00-1" }]) {
+      await refused(
+        () => guard.resumeRun(carried),
+        "token_invalid",
+        typeof carried === "string" ? "token" : "headers",
+      );
+    }
+  });
+
   test("beyond a block: bound, not ambient, ended by `await using` and by its end", async () => {
     const guard = guardOf();
     const run = await guard.startRun({ tenant: "t", id: "r-1", maxCalls: 1 });

@@ -21,7 +21,15 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "target" / "mutants" / "target"
 COPY = ROOT / "target" / "mutants" / "work"
 PARTS = ["Cargo.toml", "Cargo.lock", "clippy.toml", "README.md", "CONTRIBUTING.md"]
-FOLDERS = ["core", "pricing", "bindings-python", "bindings-node", "benches", "examples", "tests"]
+FOLDERS = [
+    "core",
+    "pricing",
+    "bindings-python",
+    "bindings-node",
+    "benches",
+    "examples",
+    "tests",
+]
 TESTS = ["--test", "vectors", "--test", "properties", "--test", "histories"]
 
 
@@ -31,16 +39,24 @@ def copy() -> None:
     COPY.mkdir(parents=True)
     for name in PARTS:
         shutil.copy2(ROOT / name, COPY / name)
-    leave = shutil.ignore_patterns("node_modules", "target", ".venv", "__pycache__", "dist", "*.node", "*.so")
+    leave = shutil.ignore_patterns(
+        "node_modules", "target", ".venv", "__pycache__", "dist", "*.node", "*.so"
+    )
     for name in FOLDERS:
         shutil.copytree(ROOT / name, COPY / name, ignore=leave, symlinks=True)
 
 
 def cargo(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs cargo in the copy."""
-    env = os.environ | {"CARGO_TARGET_DIR": str(BUILD), "HISTORIES": "300", "RUST_BACKTRACE": "0"}
+    env = os.environ | {
+        "CARGO_TARGET_DIR": str(BUILD),
+        "HISTORIES": "300",
+        "RUST_BACKTRACE": "0",
+    }
     command = ["cargo", *arguments]
-    return subprocess.run(command, cwd=COPY, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=COPY, env=env, capture_output=True, text=True, check=False
+    )
 
 
 def caught(mutant: dict[str, str]) -> str:
@@ -54,9 +70,15 @@ def caught(mutant: dict[str, str]) -> str:
         built = cargo("test", "--quiet", "-p", "spendrail-tests", "--no-run", *TESTS)
         if built.returncode:
             return "STALE: it does not compile\n" + built.stderr[-2000:]
-        told = cargo("test", "--quiet", "-p", "spendrail-tests", "--no-fail-fast", *TESTS)
+        told = cargo(
+            "test", "--quiet", "-p", "spendrail-tests", "--no-fail-fast", *TESTS
+        )
         names = ("vectors", "properties", "histories")
-        by = [name for name in names if f"`-p spendrail-tests --test {name}`" in told.stderr]
+        by = [
+            name
+            for name in names
+            if f"`-p spendrail-tests --test {name}`" in told.stderr
+        ]
         return f"caught by {', '.join(by)}" if told.returncode else "SURVIVED"
     finally:
         path.write_text(text)
@@ -67,7 +89,9 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", default="")
     only = parser.parse_args().only
-    mutants: list[dict[str, str]] = json.loads((Path(__file__).parent / "mutants.json").read_text())
+    mutants: list[dict[str, str]] = json.loads(
+        (Path(__file__).parent / "mutants.json").read_text()
+    )
     copy()
     clean = cargo("test", "--quiet", "-p", "spendrail-tests", *TESTS)
     if clean.returncode:

@@ -34,7 +34,7 @@ class Run:
             run = run.parent
 
     def elsewhere(self) -> Run:
-        """The run as another process sees it: the same accounts, an end and a memory of requests of its own."""
+        """The run as another process sees it: the same accounts, its own end, its own memory of requests."""
         above = self.parent.elsewhere() if self.parent else None
         return replace(self, parent=above, ended=False, requests=[])
 
