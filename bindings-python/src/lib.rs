@@ -46,7 +46,15 @@ mod _native {
     use super::usage::Usage;
     use super::{PyModule, PyResult, Python};
     use pyo3::prelude::*;
-    use pyo3::types::PyTuple;
+    use pyo3::types::{PyDict, PyTuple};
+
+    /// Plays entries against another configuration; the GIL is released.
+    #[pyfunction]
+    fn simulate<'py>(py: Python<'py>, args: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+        let args = serde_json::Value::Object(super::json::from_dict(args, super::json::Place::of_config())?);
+        let answer = py.detach(|| spendrail::ffi::simulate(&args));
+        super::json::to_py(py, &answer.map_err(|error| super::errors::fault(py, &error))?)
+    }
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

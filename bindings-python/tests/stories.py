@@ -254,6 +254,13 @@ class Telling:
             raise
         self.config, self.prices = config, prices
 
+    def statement(self, step: Json, given: Json) -> Any:
+        return [entry.to_dict() for entry in self.guard.statement(**given)]
+
+    def simulate(self, step: Json, given: Json) -> Any:
+        config = {**given.get("config", {}), "prices": {"builtin": False}}
+        return spendrail.simulate(self.guard.statement(), config, prices=given.get("prices", self.prices))
+
     def close_guard(self, step: Json, given: Json) -> None:
         self.guard.close()
 

@@ -195,6 +195,7 @@ class Policy:
     run_limits: tuple[dict[str, Any], ...] = ()
     stops: tuple[dict[str, Any], ...] = ()
     max_call_ms: int = 3_600_000
+    journal: int = 0
     max_accounts: int = 1_000_000
 
     def budget(self, name: str) -> Budget:
@@ -229,6 +230,7 @@ def read(config: Any) -> Policy:
         stops=tuple(config.get("stops", [])),
         max_call_ms=duration_ms(ledger.get("max_call_duration", "1h"), "ledger.max_call_duration"),
         max_accounts=ledger.get("max_accounts", 1_000_000),
+        journal=ledger.get("journal", 0),
     )
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .records import Balance, Decision, Failure, Flushed, Page, Reloaded, Stop, ToppedUp
     from .run import Run, Tool
     from .scope import Scope
+    from .statements import DenialCount, Entry, Simulation, simulate
 else:
     # Each name is loaded when it is first used: importing the package costs next to nothing. The rest are errors.
     _HOMES = {
@@ -44,6 +45,7 @@ else:
         **dict.fromkeys(
             ("Balance", "Decision", "Failure", "Flushed", "Page", "Reloaded", "Stop", "ToppedUp"), "records"
         ),
+        **dict.fromkeys(("DenialCount", "Entry", "Simulation", "simulate"), "statements"),
         "Guard": "guard",
         "Run": "run",
         "Tool": "run",
@@ -73,7 +75,9 @@ __all__ = [
     "Cost",
     "CostLine",
     "Decision",
+    "DenialCount",
     "Denied",
+    "Entry",
     "Error",
     "Failure",
     "Flushed",
@@ -92,6 +96,7 @@ __all__ = [
     "RunLimit",
     "RunLimitExceeded",
     "Scope",
+    "Simulation",
     "Stop",
     "Stopped",
     "Telemetry",
@@ -101,4 +106,5 @@ __all__ = [
     "Usage",
     "__version__",
     "receipt_of",
+    "simulate",
 ]

@@ -16,6 +16,9 @@ CODES: dict[str, tuple[str, int]]
 """The core's closed table of codes: code → (kind: denial, input or fault; HTTP status)."""
 EVENTS: tuple[str, ...]
 """The kinds of events."""
+
+def simulate(args: dict[str, Any]) -> dict[str, Any]: ...
+
 current: ContextVar[Ambient | None]
 """What surrounds a call."""
 

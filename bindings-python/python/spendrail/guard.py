@@ -13,13 +13,15 @@ from .scope import Inside, Scope
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
     from typing import Any, Literal, TypeVar
 
     from typing_extensions import Self
 
     from ._native import Cost, Hold, ManualClock, Receipt, Usage
     from .config import Budget, Limit, RunLimit, Telemetry
+    from .statements import Entry
 
     Client = TypeVar("Client")
     F = TypeVar("F")
@@ -180,6 +182,21 @@ class Guard(_native.Guard):
     ) -> Page:
         """As `balances`."""
         return self.balances(budget, limit=limit, after=after, **scope)
+
+    def statement(
+        self, *, since: datetime | str | None = None, until: datetime | str | None = None, **scope: Any
+    ) -> Iterator[Entry]:
+        """What was spent, call by call, in the order in which it was settled: settled at or after `since` and before
+        `until` (a `datetime` with a time zone, or RFC 3339), with these labels. An estimate that was replaced by an
+        exact settle is listed once, as replaced. As many entries are kept as `[ledger] journal` says; without it this
+        raises `ConfigError`."""
+        from .statements import Entry
+
+        after: int | None = 0
+        while after is not None:
+            told = self.invoke("statement", {"since": since, "until": until, "after": after, "limit": 1000, **scope})
+            yield from map(Entry, told["entries"])
+            after = told["next"]
 
     def top_up(self, budget: str, amount: str, *, id: str | None = None, **scope: Any) -> ToppedUp:
         """Adds to an account, in this window only. The same `id` again changes nothing."""

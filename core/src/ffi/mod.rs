@@ -6,6 +6,7 @@ mod input;
 mod invoke;
 mod output;
 mod receipt;
+mod statement;
 
 pub use input::{Settle, builder, call, parent_span, run_options, run_token, scope, settle_with};
 pub use invoke::{Failure, invoke};
@@ -13,3 +14,4 @@ pub use output::{
     balance, decision, denial, error, event, flush_report, problem, reload_report, scope as scope_json,
 };
 pub use receipt::{HoldFacts, cost, hold, receipt, receipt_text};
+pub use statement::simulate;

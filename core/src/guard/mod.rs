@@ -8,6 +8,7 @@ mod carry;
 mod endpoint;
 mod events;
 mod hold;
+mod journal;
 mod outlines;
 mod parcel;
 mod receipt;
@@ -16,6 +17,7 @@ mod reload;
 mod report;
 mod run;
 mod settle;
+mod simulate;
 mod state;
 mod stops;
 mod token;
@@ -27,10 +29,12 @@ pub use carry::{RUN_HEADER, TRACE_HEADER, run_header};
 pub use endpoint::Passage;
 pub use events::{Event, EventKind, Subscription};
 pub use hold::Hold;
+pub use journal::{Entry, Statement, StatementQuery};
 pub use receipt::{Facts, Receipt};
 pub use reload::ReloadReport;
 pub use run::{Run, RunOptions};
 pub use settle::{CANCEL_MARGIN_TOKENS, Settlement};
+pub use simulate::{DenialCount, ENTRIES_MAX, Simulation, simulate};
 
 use crate::catalog::{Cost, PriceContext, Resolution};
 use crate::codes::Code;
@@ -291,6 +295,27 @@ impl Guard {
     /// `closed`, `ledger_not_shared`.
     pub fn stops(&self) -> Result<Vec<StopRule>> {
         Ok(self.state()?.rules.load().stops.to_vec())
+    }
+
+    /// What was spent, call by call, in the order in which it was settled. An estimate that was replaced by an exact
+    /// settle is listed once, as replaced. As many entries are kept as `[ledger] journal` says.
+    ///
+    /// # Errors
+    /// `config_invalid` if none are kept; `closed`, `ledger_not_shared`.
+    ///
+    /// ```
+    /// use spendrail::guard::{Guard, StatementQuery};
+    /// use spendrail::{Call, Usage};
+    /// use spendrail::values::Bucket;
+    /// let guard = Guard::builder().config_text("t", "[ledger]\njournal = 10_000").build()?;
+    /// let call = Call::new("openai", "gpt-4o").tenant("acme").input_tokens(1_200).max_output_tokens(500);
+    /// guard.reserve(&call).expect("there is no budget").settle(&Usage::new().with(Bucket::Input, 1_000))?;
+    /// let statement = guard.statement(&StatementQuery::default())?;
+    /// assert_eq!(statement.entries[0].cost.to_string(), "0.0025");
+    /// # Ok::<(), spendrail::Error>(())
+    /// ```
+    pub fn statement(&self, query: &StatementQuery) -> Result<Statement> {
+        journal::statement(self.state()?.journal.as_ref(), query)
     }
 
     /// Starts an agent run.

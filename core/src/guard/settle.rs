@@ -180,6 +180,9 @@ fn post(
     held.state.pass_on_events();
     if !receipt.repeated {
         send(&held.state.events, &receipt);
+        if let Some(journal) = &held.state.journal {
+            journal.add(&held, &receipt, now);
+        }
         let (flags, usage, cost) = (receipt.flags, receipt.usage.as_ref(), Some(receipt.posted));
         report::ended(held, now, Ended { outcome, flags, usage, cost, reply });
     }

@@ -2,6 +2,7 @@
 
 use super::builder::GuardBuilder;
 use super::events::{Event, Events};
+use super::journal::Journal;
 use super::outlines::Outlines;
 use super::reload::ReloadReport;
 use crate::clock::Clock;
@@ -38,6 +39,8 @@ pub(crate) struct State {
     pub(super) ids: IdMaker,
     pub(super) recorder: Recorder,
     pub(super) events: Events,
+    /// What was settled, if the policy says that it is kept.
+    pub(super) journal: Option<Journal>,
     /// `SPENDRAIL_MODE`, which wins over the file.
     pub(super) mode: Option<Mode>,
     pub(super) closed: AtomicBool,
@@ -66,6 +69,7 @@ impl State {
         let recorder = crate::telemetry::recorder(&policy.telemetry, &|name| environment(name))?;
         let limits =
             BooksLimits { max_accounts: policy.ledger.max_accounts, retention: policy.ledger.retention };
+        let journal = Journal::new(policy.ledger.journal);
         let mut names = BudgetNames::default();
         let rules = Rules::next(None, catalog, policy, &mut names);
         Ok(Arc::new(Self {
@@ -77,6 +81,7 @@ impl State {
             ids: IdMaker::new(),
             recorder,
             events: Events::default(),
+            journal,
             mode,
             closed: AtomicBool::new(false),
             latest: AtomicI64::new(i64::MIN),

@@ -28,6 +28,8 @@ pub struct LedgerSettings {
     pub retention: Duration,
     /// Most accounts that are kept.
     pub max_accounts: usize,
+    /// Most entries that are kept for statements; 0: none.
+    pub journal: usize,
 }
 
 impl Default for LedgerSettings {
@@ -39,6 +41,7 @@ impl Default for LedgerSettings {
             max_call_duration: Duration::from_seconds(3600),
             retention: Duration::from_seconds(48 * 3600),
             max_accounts: 1_000_000,
+            journal: 0,
         }
     }
 }
@@ -167,6 +170,10 @@ fn read_ledger(mut table: Table) -> Result<LedgerSettings> {
             .integer("max_accounts", 1..=100_000_000)?
             .and_then(|n| usize::try_from(n).ok())
             .unwrap_or(default.max_accounts),
+        journal: table
+            .integer("journal", 0..=10_000_000)?
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(default.journal),
     };
     table.finish()?;
     Ok(settings)

@@ -113,6 +113,20 @@ impl Scope {
         }
     }
 
+    /// Every label that is there.
+    pub fn labels(&self) -> impl Iterator<Item = (Dimension, &Label)> {
+        let plain = [
+            (Dimension::Tenant, &self.tenant),
+            (Dimension::User, &self.user),
+            (Dimension::Feature, &self.feature),
+            (Dimension::Agent, &self.agent),
+            (Dimension::Run, &self.run),
+            (Dimension::Session, &self.session),
+        ];
+        let plain = plain.into_iter().filter_map(|(dimension, value)| Some((dimension, value.as_ref()?)));
+        plain.chain(self.tags.iter().map(|(key, value)| (Dimension::Tag(Arc::clone(key)), value)))
+    }
+
     /// The value of a tag.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<&Label> {

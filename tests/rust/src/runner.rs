@@ -145,6 +145,8 @@ impl Runner {
             "end_run" => self.runs[&name(step, "run")].end(),
             "run" => return Ok(self.run_state(step)),
             "reload" => self.reload(with)?,
+            "statement" => return self.statement(&args),
+            "simulate" => return self.simulate(with),
             "close_guard" => return self.invoke("close", &json!({})),
             method => return self.invoke(method, &args),
         }
@@ -207,6 +209,21 @@ impl Runner {
         };
         self.runs.insert(id, run);
         Ok(())
+    }
+
+    fn statement(&self, args: &Value) -> Answer {
+        Ok(self.invoke("statement", args)?["entries"].take())
+    }
+
+    /// What another configuration would have done to everything so far.
+    fn simulate(&self, with: &Map<String, Value>) -> Answer {
+        let entries = self.statement(&json!({ "limit": 1_000 }))?;
+        let mut config = with.get("config").cloned().unwrap_or_else(|| json!({}));
+        config["prices"] = json!({ "builtin": false });
+        let prices = with.get("prices").and_then(Value::as_array).unwrap_or(&self.prices);
+        let text = |price: &Value| json!({ "name": "prices.json", "text": price.to_string() });
+        let prices: Vec<Value> = prices.iter().map(text).collect();
+        Ok(ffi::simulate(&json!({ "entries": entries, "config": config, "prices": prices }))?)
     }
 
     fn run_state(&self, step: &Value) -> Value {
