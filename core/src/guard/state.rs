@@ -2,6 +2,7 @@
 
 use super::builder::GuardBuilder;
 use super::events::{Event, Events};
+use super::noted::Noted;
 use super::outlines::Outlines;
 use super::reload::ReloadReport;
 use crate::clock::Clock;
@@ -38,6 +39,7 @@ pub(crate) struct State {
     pub(super) ids: IdMaker,
     pub(super) recorder: Recorder,
     pub(super) events: Events,
+    pub(super) noted: Noted,
     /// `SPENDRAIL_MODE`, which wins over the file.
     pub(super) mode: Option<Mode>,
     pub(super) closed: AtomicBool,
@@ -77,6 +79,7 @@ impl State {
             ids: IdMaker::new(),
             recorder,
             events: Events::default(),
+            noted: Noted::default(),
             mode,
             closed: AtomicBool::new(false),
             latest: AtomicI64::new(i64::MIN),
