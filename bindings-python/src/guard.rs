@@ -18,8 +18,9 @@ use spendrail::catalog::{PriceContext, Tier};
 use spendrail::clock::Clock;
 use spendrail::ffi;
 use spendrail::guard;
-use spendrail::guard::{Outcome, Passage, Settlement};
+use spendrail::guard::{Outcome, Passage, PriceQuery, Settlement};
 use spendrail::values::Timestamp;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static GUARDS: AtomicU64 = AtomicU64::new(0);
@@ -35,6 +36,33 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
+    /// What to price, for the labels given and those of the block around.
+    fn price_query(
+        &self,
+        py: Python<'_>,
+        model: &Bound<'_, PyAny>,
+        usage: &Bound<'_, PyAny>,
+        [provider, at, tier, speed, geo, region]: [Option<Bound<'_, PyAny>>; 6],
+        labels: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<PriceQuery> {
+        let now = || self.guard.now().map_err(|error| errors::fault(py, &error));
+        let text = |value: Option<Bound<'_, PyAny>>, name| json::optional(value.as_ref(), name);
+        Ok(PriceQuery {
+            usage: usage::of(usage)?,
+            model: json::text(model, "model")?,
+            provider: text(provider, "provider")?,
+            context: PriceContext {
+                at: at.filter(|at| !at.is_none()).map_or_else(now, |at| instant(&at))?,
+                tier: text(tier, "tier")?.as_deref().map(Tier::parse),
+                speed: text(speed, "speed")?.map(Into::into),
+                geo: text(geo, "geo")?.map(Into::into),
+                region: text(region, "region")?.map(Into::into),
+                ..PriceContext::default()
+            },
+            scope: Arc::unwrap_or_clone(ambient::scoped(py, self.id, labels)?.scope),
+        })
+    }
+
     fn call(&self, py: Python<'_>, method: &str, args: &Value) -> PyResult<Value> {
         let answer = py.detach(|| ffi::invoke(&self.guard, method, args));
         answer.map_err(|error| errors::fault(py, &error))
@@ -156,8 +184,8 @@ impl Guard {
         receipt.map(Receipt::new).map_err(|error| errors::fault(py, &error))
     }
 
-    /// The exact cost of a usage under the prices in force.
-    #[pyo3(signature = (model, usage, *, provider=None, at=None, tier=None, speed=None, geo=None))]
+    /// The exact cost of a usage under the prices in force, for the labels given and those of the block around.
+    #[pyo3(signature = (model, usage, *, provider=None, at=None, tier=None, speed=None, geo=None, region=None, **scope))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     fn cost(
         &self,
@@ -169,21 +197,12 @@ impl Guard {
         tier: Option<Bound<'_, PyAny>>,
         speed: Option<Bound<'_, PyAny>>,
         geo: Option<Bound<'_, PyAny>>,
+        region: Option<Bound<'_, PyAny>>,
+        scope: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Cost> {
-        let usage = usage::of(usage)?;
-        let at = at.map(|at| instant(&at)).transpose()?.unwrap_or_else(|| Clock::System.now());
-        let model = json::text(model, "model")?;
-        let provider = json::optional(provider.as_ref(), "provider")?;
-        let tier = json::optional(tier.as_ref(), "tier")?;
-        let context = PriceContext {
-            at,
-            tier: tier.as_deref().map(Tier::parse),
-            speed: json::optional(speed.as_ref(), "speed")?.map(Into::into),
-            geo: json::optional(geo.as_ref(), "geo")?.map(Into::into),
-            ..PriceContext::default()
-        };
-        let cost = self.guard.cost(provider.as_deref(), &model, &usage, &context);
-        cost.map(Cost::new).map_err(|error| errors::fault(py, &error))
+        let with = [provider, at, tier, speed, geo, region];
+        let query = self.price_query(py, model, usage, with, scope)?;
+        self.guard.cost(&query).map(Cost::new).map_err(|error| errors::fault(py, &error))
     }
 
     /// Any other method of the core, by name; the GIL is released.

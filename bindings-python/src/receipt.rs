@@ -98,6 +98,25 @@ impl Receipt {
         PyTuple::new(py, self.receipt.flag_names())
     }
 
+    /// What the provider says that it invoices; `None` if it does not say so.
+    #[getter]
+    fn reported_cost<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.receipt.reported.as_ref().map(|reported| money(py, reported.cost)).transpose()
+    }
+
+    /// What the catalog makes of the usage, where the cost is what the provider reports.
+    #[getter]
+    fn computed_cost<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let computed = self.receipt.reported.as_ref().and_then(|reported| reported.computed.as_ref());
+        computed.map(|computed| money(py, computed.total)).transpose()
+    }
+
+    /// The same line by line.
+    #[getter]
+    fn computed(&self) -> Option<Cost> {
+        self.receipt.reported.as_ref()?.computed.clone().map(Cost::new)
+    }
+
     /// The same settle was done before; nothing was posted now.
     #[getter]
     fn repeated(&self) -> bool {
@@ -199,7 +218,7 @@ impl CostLine {
     /// What was used: `"cache_read"`.
     #[getter]
     fn bucket(&self) -> &'static str {
-        self.line.bucket.key()
+        self.line.item.key()
     }
 
     /// How much is billed.
@@ -211,13 +230,13 @@ impl CostLine {
     /// The price of `per` units, in USD.
     #[getter]
     fn rate<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        decimal(py, &self.line.rate.to_string())
+        decimal(py, &self.line.shown_rate())
     }
 
     /// How many units the rate is for.
     #[getter]
     fn per(&self) -> i128 {
-        self.line.bucket.per().quantity()
+        self.line.item.per()
     }
 
     /// The product of the multipliers that apply, as text: an exact fraction may have no decimals.

@@ -20,19 +20,67 @@ pub struct Cost {
     pub overflow: bool,
 }
 
-/// The cost of one bucket.
+/// The cost of one bucket, or what the provider reports for a whole call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
     /// What was used.
-    pub bucket: Bucket,
+    pub item: Item,
     /// How much is billed: what was used, or the provider's minimum.
     pub quantity: u64,
-    /// The price of [`Bucket::per`] units.
+    /// The price of [`Item::per`] units; of a reported line nothing is known but its amount.
     pub rate: Rate,
     /// The product of the multipliers that apply.
     pub factor: Factor,
     /// The amount.
     pub amount: AttoUsd,
+}
+
+/// What a line is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// What was used of one bucket.
+    Bucket(Bucket),
+    /// The whole call, as the provider invoices it.
+    Reported,
+}
+
+impl Item {
+    /// The rate key, or `reported`.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Bucket(bucket) => bucket.key(),
+            Self::Reported => "reported",
+        }
+    }
+
+    /// The quantity that one rate buys.
+    #[must_use]
+    pub const fn per(self) -> i128 {
+        match self {
+            Self::Bucket(bucket) => bucket.per().quantity(),
+            Self::Reported => 1,
+        }
+    }
+}
+
+impl Line {
+    /// The price of [`Item::per`] units, in USD as text.
+    #[must_use]
+    pub fn shown_rate(&self) -> String {
+        match self.item {
+            Item::Bucket(_) => self.rate.to_string(),
+            Item::Reported => self.amount.to_string(),
+        }
+    }
+}
+
+impl Cost {
+    /// What a provider reports for a whole call.
+    pub(crate) fn reported(total: AttoUsd) -> Self {
+        let line = Line { item: Item::Reported, quantity: 1, rate: Rate::ZERO, factor: Factor::ONE, amount: total };
+        Self { total, lines: SmallVec::from_iter([line]), ..Self::default() }
+    }
 }
 
 /// Nothing, if the amount does not fit.
@@ -106,7 +154,7 @@ impl ModelEntry {
             _ => (cost.overflow, cost.total) = (true, OVERFLOW),
         }
         cost.lines.push(Line {
-            bucket,
+            item: Item::Bucket(bucket),
             quantity,
             rate: keyed.rate,
             factor: factor.unwrap_or(Factor::ONE),

@@ -1,5 +1,6 @@
 //! One model's prices, compiled: periods, variants and multipliers in the order in which they are tried.
 
+use super::adjust::{Adjustment, StandIn};
 use super::context::PriceContext;
 use super::fields::Date;
 use super::layers::Problem;
@@ -26,6 +27,17 @@ pub struct ModelEntry {
     pub(super) modifiers: Box<[Arc<SharedModifier>]>,
     /// The least that a request is billed, by bucket.
     pub(super) minimums: SmallVec<[(Bucket, u64); 1]>,
+    /// What settings changed about it.
+    adjusted: Option<Box<Adjusted>>,
+}
+
+/// What an adjusted entry was made of. The provider's modifiers are among the multipliers of its periods.
+#[derive(Clone, Debug)]
+struct Adjusted {
+    adjustment: Adjustment,
+    modifiers: Box<[Arc<SharedModifier>]>,
+    /// The periods as they are in force: cut where a change begins or ends.
+    periods: Vec<schema::Period>,
 }
 
 /// Prices of one stretch of time.
@@ -49,6 +61,8 @@ pub(super) struct Span {
 
 #[derive(Clone, Debug)]
 pub(super) struct RateVariant {
+    /// Its place among the period's variants.
+    pub(super) at: u16,
     pub(super) when: When,
     pub(super) span: Span,
     pub(super) sheet: Sheet,
@@ -61,6 +75,20 @@ pub(super) struct Multiplier {
     pub(super) factor: Factor,
     /// One bit per rate key that is left alone.
     except: u64,
+    pub(super) origin: Origin,
+}
+
+/// Where a multiplier comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The provider's modifiers.
+    Modifier,
+    /// The period's variant at this place.
+    Variant(u16),
+    /// The configuration's override at this place.
+    Override(u32),
+    /// `batch_default = "half"`.
+    HalfBatch,
 }
 
 /// A provider's modifier, compiled once for all its models.
@@ -71,6 +99,8 @@ pub(super) struct SharedModifier {
 }
 
 impl Span {
+    pub(super) const ALWAYS: Self = Self { from: Timestamp::from_nanos(i64::MIN), to: Timestamp::MAX };
+
     fn new(from: Option<Date>, to: Option<Date>) -> Self {
         let since_ever = Timestamp::from_nanos(i64::MIN);
         Self { from: from.map_or(since_ever, |date| date.0), to: to.map_or(Timestamp::MAX, |date| date.0) }
@@ -92,9 +122,19 @@ impl Multiplier {
         span: Span,
         factor: Factor,
         except: &[Bucket],
+        origin: Origin,
     ) -> std::result::Result<Self, Problem> {
+        Ok(Self::of(compile_when(when)?, span, factor, except, origin))
+    }
+
+    pub(super) fn of(when: When, span: Span, factor: Factor, except: &[Bucket], origin: Origin) -> Self {
         let except = except.iter().fold(0, |mask, key| mask | 1u64 << key.index());
-        Ok(Self { when: compile_when(when)?, span, factor, except })
+        Self { when, span, factor, except, origin }
+    }
+
+    /// Leaves another rate key alone.
+    pub(super) fn spare(&mut self, key: Bucket) {
+        self.except |= 1u64 << key.index();
     }
 
     /// Whether it holds or not at any time.
@@ -124,8 +164,14 @@ impl RateVariant {
 
 impl SharedModifier {
     pub(super) fn new(file: &schema::Modifier) -> std::result::Result<Self, Problem> {
-        let compiled = Multiplier::new(&file.when, Span::new(file.from, None), file.multiply, &file.except)?;
+        let span = Span::new(file.from, None);
+        let compiled = Multiplier::new(&file.when, span, file.multiply, &file.except, Origin::Modifier)?;
         Ok(Self { file: file.clone(), compiled })
+    }
+
+    /// As the file has it.
+    pub(super) fn file(&self) -> &schema::Modifier {
+        &self.file
     }
 }
 
@@ -141,6 +187,16 @@ impl ModelEntry {
         file: schema::Model,
         modifiers: Box<[Arc<SharedModifier>]>,
     ) -> std::result::Result<Self, Problem> {
+        Self::compile_adjusted(provider, model, file, modifiers, None)
+    }
+
+    fn compile_adjusted(
+        provider: Label,
+        model: Label,
+        file: schema::Model,
+        modifiers: Box<[Arc<SharedModifier>]>,
+        adjustment: Option<Adjustment>,
+    ) -> std::result::Result<Self, Problem> {
         let mut minimums = SmallVec::new();
         for (key, text) in &file.minimum.0 {
             let bucket = Bucket::from_key(key)
@@ -150,13 +206,27 @@ impl ModelEntry {
             })?;
             minimums.push((bucket, least));
         }
-        let mut periods = Vec::with_capacity(file.prices.len());
-        for (index, period) in file.prices.iter().enumerate() {
-            let next = file.prices.get(index + 1).and_then(|next| next.from);
-            let compiled = Period::compile(period, next, &modifiers);
-            periods.push(compiled.map_err(|problem| problem.at_index(index).at("prices"))?);
+        let in_force = adjustment.as_ref().map(|adjustment| adjustment.periods(&file.prices));
+        let prices = in_force.as_ref().unwrap_or(&file.prices);
+        let mut periods = Vec::with_capacity(prices.len());
+        for (index, period) in prices.iter().enumerate() {
+            let here = |problem: Problem| problem.at_index(index).at("prices");
+            let next = prices.get(index + 1).and_then(|next| next.from);
+            let mut compiled = Period::compile(period, next, &modifiers).map_err(here)?;
+            if let Some(adjustment) = &adjustment {
+                compiled.adjust(adjustment, period, &modifiers).map_err(here)?;
+            }
+            periods.push(compiled);
         }
-        let mut entry = Self { provider, model, file, periods: periods.into(), modifiers, minimums };
+        let (modifiers, adjusted) = match adjustment {
+            None => (modifiers, None),
+            Some(adjustment) => {
+                let periods = in_force.unwrap_or_default();
+                (Box::default(), Some(Box::new(Adjusted { adjustment, modifiers, periods })))
+            }
+        };
+        let periods = periods.into();
+        let mut entry = Self { provider, model, file, periods, modifiers, minimums, adjusted };
         let plain: Vec<Option<Plain>> =
             entry.periods.iter().map(|period| Plain::of(&entry, period)).collect();
         for (period, plain) in entry.periods.iter_mut().zip(plain) {
@@ -201,6 +271,63 @@ impl ModelEntry {
         self.file.deprecated.map(|date| date.0)
     }
 
+    /// The same entry as settings make it; `None` if its multipliers would not be exact.
+    pub(crate) fn adjust(&self, adjustment: Adjustment) -> Option<Self> {
+        let (provider, model) = (Arc::clone(&self.provider), Arc::clone(&self.model));
+        let modifiers = self.shared_modifiers().into();
+        Self::compile_adjusted(provider, model, self.file.clone(), modifiers, Some(adjustment)).ok()
+    }
+
+    /// What stands for a model that is in no catalog.
+    pub(crate) fn stand_in(
+        provider: Label,
+        model: Label,
+        price: Option<&RateSet>,
+        adjustment: Adjustment,
+    ) -> Option<Self> {
+        let period = |rates: &RateSet| schema::Period { rates: rates.clone(), ..Default::default() };
+        let file = schema::Model { prices: price.map(period).into_iter().collect(), ..Default::default() };
+        Self::compile_adjusted(provider, model, file, Box::default(), Some(adjustment)).ok()
+    }
+
+    /// What settings changed about it.
+    pub(crate) fn adjustment(&self) -> Option<&Adjustment> {
+        self.adjusted.as_ref().map(|adjusted| &adjusted.adjustment)
+    }
+
+    /// Set, if the model is in no catalog and something stands for it.
+    #[must_use]
+    pub fn stands_in(&self) -> Option<StandIn> {
+        self.adjustment()?.stand_in
+    }
+
+    /// What has no rate costs nothing, with a warning.
+    #[must_use]
+    pub fn forgives(&self) -> bool {
+        self.adjustment().is_some_and(|adjustment| adjustment.forgiving)
+    }
+
+    /// The file's own words.
+    pub(super) fn file(&self) -> &schema::Model {
+        &self.file
+    }
+
+    /// The periods as they are in force, in the order of the compiled ones.
+    pub(super) fn file_periods(&self) -> &[schema::Period] {
+        self.adjusted.as_ref().map_or(&self.file.prices, |adjusted| &adjusted.periods)
+    }
+
+    /// The provider's modifiers that are for this model.
+    pub(super) fn shared_modifiers(&self) -> &[Arc<SharedModifier>] {
+        self.adjusted.as_ref().map_or(&self.modifiers, |adjusted| &adjusted.modifiers)
+    }
+
+    /// The decimals of all multipliers that one call can meet.
+    pub(crate) fn scale(&self) -> u32 {
+        let of = |period: &Period| self.multipliers(period).map(|m| m.factor.scale()).sum();
+        self.periods.iter().map(of).max().unwrap_or(0)
+    }
+
     /// Whether any price is listed for this instant.
     #[must_use]
     pub fn is_priced_at(&self, at: Timestamp) -> bool {
@@ -223,8 +350,9 @@ impl ModelEntry {
     /// The entry as JSON: everything that pricing needs, so that another process prices alike.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let modifiers = self.modifiers.iter().map(|shared| &shared.file).collect();
+        let modifiers = self.shared_modifiers().iter().map(|shared| &shared.file).collect();
         let carried = Carried {
+            adjustment: self.adjustment().map(std::borrow::Cow::Borrowed),
             provider: self.provider.to_string(),
             model: self.model.to_string(),
             file: std::borrow::Cow::Borrowed(&self.file),
@@ -248,7 +376,8 @@ impl ModelEntry {
         };
         let compiled = modifiers.and_then(|modifiers| {
             let (provider, model) = (carried.provider.into(), carried.model.into());
-            Self::compile(provider, model, carried.file.into_owned(), modifiers)
+            let adjustment = carried.adjustment.map(std::borrow::Cow::into_owned);
+            Self::compile_adjusted(provider, model, carried.file.into_owned(), modifiers, adjustment)
         });
         compiled.map_err(|problem| damaged(problem.message))
     }
@@ -263,6 +392,8 @@ struct Carried<'a> {
     file: std::borrow::Cow<'a, schema::Model>,
     #[serde(default)]
     modifiers: Modifiers<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    adjustment: Option<std::borrow::Cow<'a, Adjustment>>,
 }
 
 /// Borrowed to write, owned when read.
@@ -299,12 +430,13 @@ impl Period {
             }
             let span = Span::new(variant.from, variant.to);
             if let Some(factor) = variant.multiply {
-                let multiplier = Multiplier::new(&variant.when, span, factor, &variant.except);
+                let origin = Origin::Variant(place(index));
+                let multiplier = Multiplier::new(&variant.when, span, factor, &variant.except, origin);
                 multipliers.push(multiplier.map_err(here)?);
             }
             if !(variant.rates.is_empty() && variant.over.is_empty()) {
                 let when = compile_when(&variant.when).map_err(here)?;
-                variants.push((index, RateVariant { when, span, sheet: variant_sheet(file, variant) }));
+                variants.push((index, RateVariant { at: place(index), when, span, sheet: variant_sheet(file, variant) }));
             }
         }
         check_ties(&variants)?;
@@ -334,6 +466,10 @@ impl Period {
         let holds = |v: &&RateVariant| v.when.holds(context, tier) && v.span.contains(context.at);
         self.variants.iter().find(holds).map_or(&self.base, |variant| &variant.sheet)
     }
+}
+
+fn place(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX)
 }
 
 /// The base rates with what the variant names put over them. Length tiers: the variant's own, if it has any.
@@ -370,7 +506,7 @@ fn check_ties(variants: &[(usize, RateVariant)]) -> std::result::Result<(), Prob
 }
 
 /// The product of all multipliers must stay exact.
-fn check_scale(own: &[Multiplier], shared: &[Arc<SharedModifier>]) -> std::result::Result<(), Problem> {
+pub(super) fn check_scale(own: &[Multiplier], shared: &[Arc<SharedModifier>]) -> std::result::Result<(), Problem> {
     let all = own.iter().chain(shared.iter().map(|modifier| &modifier.compiled));
     let scale: u32 = all.map(|multiplier| multiplier.factor.scale()).sum();
     if scale > Factor::SCALE_MAX {

@@ -107,7 +107,7 @@ from_text!(Date, "a UTC date in quotes, for example \"2026-08-21\"", Date::parse
 from_text!(Tier, "a tier of the schema", Tier::from_schema);
 
 impl Date {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let shape = match text.len() {
             10 => text.to_owned(),
             17 if text.ends_with('Z') => format!("{}:00Z", text.strip_suffix('Z')?),

@@ -211,6 +211,11 @@ impl Matcher {
         self.by_name.get(lower(name).as_ref()).copied()
     }
 
+    /// The id of a provider by id, alias or host.
+    pub(super) fn provider_id(&self, name: &str) -> Option<Label> {
+        self.provider(name).and_then(|place| self.providers.get(place)).map(|names| Arc::clone(&names.id))
+    }
+
     /// The entry of a model, and how it was found.
     pub(super) fn find(&self, provider: Option<&str>, model: &str) -> Found {
         let model = lower(model);

@@ -39,6 +39,7 @@
 //! 8. **Minimum.** A bucket that is used is billed at least `minimum`.
 //! 9. **Rounding.** Each line half-even, once, to 10⁻¹⁸ USD; the total is the exact sum.
 
+mod adjust;
 mod bundled;
 mod compile;
 mod context;
@@ -58,10 +59,14 @@ mod tests;
 mod when;
 mod worst;
 
+pub use adjust::StandIn;
+pub(crate) use adjust::{Adjustment, Change};
 pub use context::{PriceContext, Tier};
-pub use cost::{Cost, Line};
+pub use cost::{Cost, Item, Line};
 pub use entry::ModelEntry;
 pub use matcher::{Resolution, Via};
+pub(crate) use fields::Date;
+pub(crate) use rates::{DECIMAL_HINT, RateSet};
 pub use rates::{Factor, Rate};
 pub use schema::Mode;
 pub use worst::Unpriced;
@@ -156,6 +161,12 @@ impl Catalog {
             matcher::Found::None => Resolution::Unknown,
             matcher::Found::Several(providers) => Resolution::Ambiguous(providers),
         }
+    }
+
+    /// The id of a provider, in any of its names.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<Label> {
+        self.matcher.provider_id(name)
     }
 
     /// How many models have a price.

@@ -85,6 +85,14 @@ struct TimeOfDay {
 }
 
 impl When {
+    /// No condition.
+    pub(crate) const ALWAYS: Self = Self { tier: None, others: SmallVec::new_const() };
+
+    /// Served as a batch.
+    pub(crate) fn batch() -> Self {
+        Self { tier: Some(Tier::Batch), others: SmallVec::new() }
+    }
+
     /// Compiles conditions. `Err` says what is wrong with which key.
     pub(crate) fn new(file: &schema::When) -> Result<Self, (&'static str, String)> {
         let mut others = SmallVec::new();

@@ -78,7 +78,9 @@ impl ModelEntry {
         extra: &Usage,
         context: &PriceContext,
     ) -> Result<AttoUsd, Unpriced> {
-        let period = self.period(context.at).ok_or(Unpriced { bucket: Bucket::Input })?;
+        let Some(period) = self.period(context.at) else {
+            return if self.forgives() { Ok(AttoUsd::ZERO) } else { Err(Unpriced { bucket: Bucket::Input }) };
+        };
         let bound = Bound::new(self, period, input_tokens.saturating_add(extra.total_input()), context);
         let cache_write = if context.writes_cache == Some(false) { 0 } else { CACHE_WRITE };
         let media = if context.media { MEDIA } else { 0 };
@@ -101,6 +103,8 @@ impl ModelEntry {
 pub(super) struct Bound<'a> {
     tables: SmallVec<[&'a Table; 8]>,
     multipliers: SmallVec<[&'a Multiplier; 4]>,
+    /// What has no rate costs nothing.
+    forgiving: bool,
 }
 
 impl<'a> Bound<'a> {
@@ -122,7 +126,8 @@ impl<'a> Bound<'a> {
                     Holds::No => false,
                 }
         };
-        Self { tables, multipliers: entry.multipliers(period).filter(applies).collect() }
+        let multipliers = entry.multipliers(period).filter(applies).collect();
+        Self { tables, multipliers, forgiving: entry.forgives() }
     }
 
     /// The most that `quantity` can cost, each unit being a `bucket` or one of the rate keys `kinds`.
@@ -137,8 +142,11 @@ impl<'a> Bound<'a> {
         let mut dearest: Option<Keyed> = None;
         for table in &self.tables {
             // What a unit is unless something makes it more.
-            let plain = table.rate(bucket).ok_or(Unpriced { bucket })?;
-            for keyed in std::iter::once(plain).chain(table.listed(kinds)) {
+            let plain = table.rate(bucket);
+            if plain.is_none() && !self.forgiving {
+                return Err(Unpriced { bucket });
+            }
+            for keyed in plain.into_iter().chain(table.listed(kinds)) {
                 if !alike {
                     most = most.max(self.amount(quantity, keyed, bucket));
                 } else if dearest.is_none_or(|so_far| so_far.rate < keyed.rate) {

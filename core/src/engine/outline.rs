@@ -7,6 +7,7 @@ use crate::catalog::ModelEntry;
 use crate::policy::Window;
 use crate::rules::Rules;
 use crate::values::Timestamp;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ impl Outline {
     /// Of a plan that found an entry and nothing to refuse. Accounts of runs are left out: they are the call's own.
     #[must_use]
     pub fn of(plan: &Plan<'_>, rules: &Rules) -> Option<Self> {
-        let entry = plan.entry.filter(|_| plan.refusal.is_none())?;
+        let entry = plan.entry.as_deref().filter(|_| plan.refusal.is_none())?;
         let place = |leg: &PlannedLeg<'_>| {
             let budget = rules.budgets.iter().position(|active| Arc::ptr_eq(&active.rule, leg.rule))?;
             let PlannedLeg { ref key, hash, window, limit, .. } = *leg;
@@ -64,7 +65,7 @@ impl Outline {
 
     /// Fills an empty plan as it would be filled from the start.
     pub(super) fn draw<'r>(&'r self, plan: &mut Plan<'r>, rules: &'r Rules) {
-        plan.entry = Some(&self.entry);
+        plan.entry = Some(Cow::Borrowed(&self.entry));
         plan.keys.clone_from(&self.keys);
         plan.legs.extend(self.legs.iter().filter_map(|leg| {
             let OutlinedLeg { budget, ref key, hash, window, limit } = *leg;

@@ -7,14 +7,15 @@ use super::denial::Refusal;
 use super::estimate::{Estimate, estimate};
 use super::key::{self, AccountKeys};
 use super::outline::Outline;
-use crate::catalog::{ModelEntry, Resolution};
+use crate::catalog::ModelEntry;
 use crate::codes::Code;
 use crate::error::{Error, Result};
 use crate::policy::{Enforce, Facts, LEGS_PER_CALL_MAX, RunLimits, Window};
 use crate::requests::OtherModel;
-use crate::rules::{AccountRule, ActiveBudget, Rules};
+use crate::rules::{AccountRule, ActiveBudget, Priced, Rules};
 use crate::values::{Label, Scope, Timestamp};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -62,7 +63,7 @@ impl<'r> PlannedLeg<'r> {
 #[derive(Debug)]
 pub struct Plan<'r> {
     /// The price entry; `None` for a tool, or if the model is not known.
-    pub entry: Option<&'r Arc<ModelEntry>>,
+    pub entry: Option<Cow<'r, Arc<ModelEntry>>>,
     /// The worst case.
     pub estimate: Estimate,
     /// The accounts.
@@ -89,9 +90,11 @@ pub fn plan<'r>(
     Ok(plan)
 }
 
-fn resolve<'r>(call: &Call, rules: &'r Rules) -> (Option<&'r Arc<ModelEntry>>, Option<Refusal>) {
+type Entry<'r> = Option<Cow<'r, Arc<ModelEntry>>>;
+
+fn resolve<'r>(call: &Call, scope: &Scope, rules: &'r Rules) -> (Entry<'r>, Option<Refusal>) {
     let (provider, model) = rules.deployment(call.provider.as_deref(), &call.model);
-    priced(rules, provider, model)
+    priced(rules, provider, model, scope)
 }
 
 /// The entry, and why it must not be used. Both, where something was billed that it has no rate for: what is recorded
@@ -100,15 +103,16 @@ fn priced<'r>(
     rules: &'r Rules,
     provider: Option<&str>,
     model: &str,
-) -> (Option<&'r Arc<ModelEntry>>, Option<Refusal>) {
+    scope: &Scope,
+) -> (Entry<'r>, Option<Refusal>) {
     let place = || provider.map_or_else(String::new, |provider| format!("at `{provider}`"));
-    match rules.catalog.resolve(provider, model) {
-        Resolution::Found { entry, .. } => {
-            let distrusted = rules.distrusted(entry);
+    match rules.price(provider, model, None, scope) {
+        Priced::By { entry, .. } => {
+            let distrusted = rules.distrusted(&entry);
             (Some(entry), distrusted.map(|(code, detail)| Refusal::new(code, model, &detail)))
         }
-        Resolution::Unknown => (None, Some(Refusal::new(Code::UnknownModel, model, &place()))),
-        Resolution::Ambiguous(providers) => {
+        Priced::Unknown => (None, Some(Refusal::new(Code::UnknownModel, model, &place()))),
+        Priced::Ambiguous(providers) => {
             (None, Some(Refusal::new(Code::AmbiguousModel, model, &providers.join(", "))))
         }
     }
@@ -117,13 +121,14 @@ fn priced<'r>(
 /// The models that can be billed besides the one that was asked for.
 fn other_models(
     call: &Call,
+    scope: &Scope,
     rules: &Rules,
     refusal: &mut Option<Refusal>,
 ) -> SmallVec<[(Arc<ModelEntry>, OtherModel); 1]> {
     let mut found = SmallVec::new();
     for other in &call.other_models {
-        let (entry, why) = priced(rules, call.provider.as_deref(), &other.model);
-        found.extend(entry.map(|entry| (Arc::clone(entry), other.clone())));
+        let (entry, why) = priced(rules, call.provider.as_deref(), &other.model, scope);
+        found.extend(entry.map(|entry| (entry.into_owned(), other.clone())));
         *refusal = refusal.take().or(why);
     }
     found
@@ -137,7 +142,8 @@ fn facts<'a>(call: &'a Call, scope: &'a Scope, entry: Option<&'a Arc<ModelEntry>
     let model = tool.is_none().then_some(&*call.model);
     Facts {
         scope,
-        provider: entry.map(|entry| &**entry.provider()).or(call.provider.as_deref()),
+        // What stands for a model of no provider has none either.
+        provider: entry.map(|entry| &**entry.provider()).filter(|p| !p.is_empty()).or(call.provider.as_deref()),
         model: entry.map(|entry| &**entry.model()).or(model),
         tool,
     }
@@ -204,8 +210,8 @@ impl<'r> Plan<'r> {
         if let Some(why) = out_of_time(frames, now) {
             self.refusal = Some(self.refusal.take().filter(stopped).unwrap_or(why));
         }
-        let others = other_models(call, rules, &mut self.refusal);
-        self.estimate = match estimate(call, self.entry.map(|entry| &**entry), &others, now) {
+        let others = other_models(call, scope, rules, &mut self.refusal);
+        self.estimate = match estimate(call, self.entry.as_deref().map(|entry| &**entry), &others, now) {
             Ok(estimate) => estimate,
             Err(why) if why.code == Code::AmountTooLarge => {
                 return Err(Error::new(why.code, why.detail.to_string()).field("max_output_tokens"));
@@ -222,9 +228,10 @@ impl<'r> Plan<'r> {
     /// The price entry, and the accounts of the budgets that match; or why there is no more to ask.
     fn find_accounts(&mut self, call: &Call, scope: &Scope, rules: &'r Rules, now: Timestamp) -> Result<()> {
         if call.kind == CallKind::Model {
-            (self.entry, self.refusal) = resolve(call, rules);
+            (self.entry, self.refusal) = resolve(call, scope, rules);
         }
-        let facts = facts(call, scope, self.entry);
+        let entry = self.entry.clone();
+        let facts = facts(call, scope, entry.as_deref());
         if let Some(why) = not_admitted(&facts, rules) {
             self.refusal = Some(why);
         }

@@ -6,10 +6,10 @@ use crate::catalog::{PriceContext, Tier};
 use crate::codes::Code;
 use crate::engine::Denial;
 use crate::error::{Error, Result};
-use crate::guard::{BalanceQuery, Guard, Limit, ReserveError, Settlement};
+use crate::guard::{BalanceQuery, Guard, Limit, PriceQuery, ReserveError, Settlement};
 use crate::policy::tree::Table;
 use crate::requests::{self, Endpoint};
-use crate::values::{Label, Timestamp};
+use crate::values::{Label, Timestamp, Usage};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -137,20 +137,32 @@ fn record_many(guard: &Guard, args: &Value) -> Result<Value> {
 }
 
 fn cost(guard: &Guard, args: &Value) -> Result<Value> {
+    let (rest, usage) = usage_of(args)?;
+    guard.cost(&price_query(guard, &rest, usage)?).map(|cost| super::cost(&cost))
+}
+
+/// Takes `usage` or `inclusive` out of the arguments.
+fn usage_of(args: &Value) -> Result<(Value, Usage)> {
     let (rest, with) = split(args);
-    let input::Settle::Usage(usage) = input::settle_with(&with)? else {
-        return Err(Error::new(Code::ArgumentInvalid, "is missing").field("usage"));
-    };
-    read(&rest, |table| {
+    match input::settle_with(&with)? {
+        input::Settle::Usage(usage) => Ok((rest, *usage)),
+        _ => Err(Error::new(Code::ArgumentInvalid, "is missing").field("usage")),
+    }
+}
+
+/// What to price: `{provider, model, at, tier, speed, geo, region, …labels}`.
+fn price_query(guard: &Guard, args: &Value, usage: Usage) -> Result<PriceQuery> {
+    read(args, |table| {
         let model = needed(table, "model")?;
         let mut text = |key| table.text(key).map(|found| found.map(|(text, _)| text));
         let provider = text("provider")?;
         let at = text("at")?.map(|at| Timestamp::parse(&at)).transpose().map_err(|e| e.field("at"))?;
         let tier = text("tier")?.as_deref().map(Tier::parse);
         let (speed, geo) = (text("speed")?.map(Label::from), text("geo")?.map(Label::from));
+        let region = text("region")?.map(Label::from);
         let at = at.map_or_else(|| guard.now(), Ok)?;
-        let context = PriceContext { at, tier, speed, geo, ..PriceContext::default() };
-        guard.cost(provider.as_deref(), &model, &usage, &context).map(|cost| super::cost(&cost))
+        let context = PriceContext { at, tier, speed, geo, region, ..PriceContext::default() };
+        Ok(PriceQuery { provider, model, usage, context, scope: input::labels_of(table)? })
     })
 }
 

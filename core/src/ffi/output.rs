@@ -173,7 +173,7 @@ pub fn flush_report(report: &FlushReport) -> Value {
 pub fn event(event: &Event) -> Value {
     let kind = event.kind().as_str();
     match event {
-        Event::Settled(receipt) | Event::OverRun(receipt) => {
+        Event::Settled(receipt) | Event::OverRun(receipt) | Event::CostDiffers(receipt) => {
             json!({ "event": kind, "receipt": super::receipt(receipt) })
         }
         Event::Denied(denied, scope_) | Event::Loop(denied, scope_) => {

@@ -3,8 +3,8 @@
 
 use super::output::failure;
 use crate::catalog::normalise::Anomaly;
-use crate::catalog::{Cost, Factor, Line, Rate};
-use crate::guard::{Hold, Receipt};
+use crate::catalog::{Cost, Factor, Line};
+use crate::guard::{Hold, Receipt, Reported};
 use crate::values::Usage;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -31,13 +31,7 @@ pub fn hold(hold: &Hold) -> Value {
 /// A cost, line by line.
 #[must_use]
 pub fn cost(cost: &Cost) -> Value {
-    value(&CostJson {
-        cost: Shown(cost.total),
-        posted_nano_usd: cost.total.posted().0,
-        lines: Lines(cost),
-        unpriced: cost.unpriced.iter().map(|bucket| bucket.key()).collect(),
-        overflow: cost.overflow,
-    })
+    value(&CostJson::new(cost))
 }
 
 fn value(answer: &impl Serialize) -> Value {
@@ -88,12 +82,17 @@ struct ReceiptJson<'a> {
     flags: Vec<&'static str>,
     anomalies: Vec<AnomalyJson<'a>>,
     remaining: Left<'a>,
+    reported_cost: Option<Shown<crate::values::AttoUsd>>,
+    computed_cost: Option<Shown<crate::values::AttoUsd>>,
+    computed: Option<CostJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<&'a HoldFacts>,
 }
 
 impl<'a> ReceiptJson<'a> {
     fn new(receipt: &'a Receipt, hold: Option<&'a HoldFacts>) -> Self {
+        let reported = receipt.reported.as_deref();
+        let computed = reported.and_then(|reported: &Reported| reported.computed.as_ref());
         Self {
             id: Shown(receipt.id),
             provider: receipt.provider().map(|provider| &**provider),
@@ -108,6 +107,9 @@ impl<'a> ReceiptJson<'a> {
             flags: receipt.flag_names(),
             anomalies: receipt.anomalies.iter().map(AnomalyJson::new).collect(),
             remaining: Left(receipt),
+            reported_cost: reported.map(|reported| Shown(reported.cost)),
+            computed_cost: computed.map(|computed| Shown(computed.total)),
+            computed: computed.map(CostJson::new),
             hold,
         }
     }
@@ -122,11 +124,23 @@ struct CostJson<'a> {
     overflow: bool,
 }
 
+impl<'a> CostJson<'a> {
+    fn new(cost: &'a Cost) -> Self {
+        Self {
+            cost: Shown(cost.total),
+            posted_nano_usd: cost.total.posted().0,
+            lines: Lines(cost),
+            unpriced: cost.unpriced.iter().map(|bucket| bucket.key()).collect(),
+            overflow: cost.overflow,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct LineJson<'a> {
     bucket: &'static str,
     quantity: u64,
-    rate: Shown<&'a Rate>,
+    rate: String,
     per: i64,
     factor: Shown<&'a Factor>,
     amount: Shown<crate::values::AttoUsd>,
@@ -134,10 +148,10 @@ struct LineJson<'a> {
 
 fn line(line: &Line) -> LineJson<'_> {
     LineJson {
-        bucket: line.bucket.key(),
+        bucket: line.item.key(),
         quantity: line.quantity,
-        rate: Shown(&line.rate),
-        per: i64::try_from(line.bucket.per().quantity()).unwrap_or(i64::MAX),
+        rate: line.shown_rate(),
+        per: i64::try_from(line.item.per()).unwrap_or(i64::MAX),
         factor: Shown(&line.factor),
         amount: Shown(line.amount),
     }

@@ -85,7 +85,7 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
     }
     let id = state.ids.next();
     let pinned = call.id.is_some().then(|| {
-        let (entry, estimate) = (plan.entry.cloned(), plan.estimate);
+        let (entry, estimate) = (plan.entry.as_deref().cloned(), plan.estimate);
         Arc::new(Pinned { rules: Arc::clone(&rules), entry, estimate, started: now })
     });
     let request = HoldRequest {
@@ -133,9 +133,9 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
         state: Arc::clone(state),
         run: run.cloned(),
         key: Some(key),
-        entry: plan.entry.cloned(),
+        entry: plan.entry.as_deref().cloned(),
         kind: call.kind.clone(),
-        provider: call.provider.as_ref().filter(|_| plan.entry.is_none()).cloned(),
+        provider: call.provider.as_ref().filter(|p| plan.entry.as_ref().is_none_or(|e| e.provider() != *p)).cloned(),
         model: Arc::clone(&call.model),
         scope,
         context: call.context.clone(),
@@ -305,7 +305,7 @@ fn output_that_fits(call: &Call, plan: &Plan<'_>, denial: &Denial, now: Timestam
     let fits = |output: u64| {
         let all = output.saturating_mul(choices);
         let Ok(wanted) =
-            estimate_of(call, plan.entry.map(|entry| &**entry), plan.estimate.input_tokens, all, now)
+            estimate_of(call, plan.entry.as_deref().map(|entry| &**entry), plan.estimate.input_tokens, all, now)
         else {
             return false;
         };

@@ -1,15 +1,16 @@
 //! A bill: the receipt before it is posted. An answer is priced here, under the rules that its call was reserved with.
 
 use super::hold::Held;
-use super::receipt::{Facts, Receipt};
-use crate::catalog::normalise::Reply;
-use crate::catalog::{Cost, ModelEntry, PriceContext, Resolution};
+use super::receipt::{Facts, Receipt, Reported};
+use crate::catalog::normalise::{Anomaly, Reply, Rule};
+use crate::catalog::{Cost, ModelEntry, PriceContext, StandIn, Tier};
 use crate::engine::{CallKind, Quantities};
-use crate::rules::{Unpriced, UnpricedWhat};
+use crate::rules::{Priced, Unpriced, UnpricedWhat};
 use crate::telemetry::Flags;
 use crate::values::money::OPERATION_MAX;
 use crate::values::{AttoUsd, Bucket, Id, Label, NanoUsd, Timestamp, Usage};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// An answer that was read, and is not priced yet.
@@ -26,8 +27,12 @@ pub(super) struct Bill {
     pub(super) receipt: Receipt,
     /// What else the provider said.
     pub(super) reply: Option<Box<Reply>>,
-    /// Something without a price, first of all.
+    /// Something without a price, first of all: the model's next call is denied.
     unpriced: Option<UnpricedWhat>,
+    /// Something without a price that the configuration lets pass.
+    pub(super) forgiven: Option<UnpricedWhat>,
+    /// Something was billed, and nobody knows what it costs.
+    open_ended: bool,
 }
 
 impl Bill {
@@ -68,8 +73,9 @@ impl Bill {
             repeated: false,
             anomalies: Vec::new(),
             remaining: SmallVec::new(),
+            reported: None,
         });
-        Self { receipt, reply: None, unpriced: None }
+        Self { receipt, reply: None, unpriced: None, forgiven: None, open_ended: false }
     }
 
     pub(super) fn flag(&mut self, flag: Flags) {
@@ -90,6 +96,9 @@ impl Bill {
                 self.flag(Flags::NO_USAGE.with(Flags::ESTIMATED));
             }
         }
+        if let Some(cost) = reply.reported_cost {
+            self.take_reported(held, &mut reply, cost);
+        }
         self.receipt.response_model.clone_from(&reply.model);
         self.receipt.anomalies = std::mem::take(&mut reply.anomalies);
         self.reply = Some(reply);
@@ -97,34 +106,95 @@ impl Bill {
 
     fn price(&mut self, held: &Held, usage: &Usage, reply: Option<&Reply>, now: Timestamp) {
         let served = reply.and_then(|reply| reply.model.as_ref());
-        let (entry, known) = served_by(held, served.map(|model| &**model));
         let context = context(held, reply, now);
-        if !known {
-            self.unknown(served);
-        }
         self.receipt.usage = Some(*usage);
-        if let Some(entry) = entry {
-            self.receipt.cost = entry.cost(usage, &context);
+        match served_by(held, served.map(|model| &**model)) {
+            Served::Known(entry) => {
+                self.receipt.cost = entry.cost(usage, &context);
+                self.look_at(&entry, 0);
+            }
+            Served::Unknown(requested, what) => {
+                self.unknown(served, what);
+                if let Some(entry) = requested {
+                    self.receipt.cost = entry.cost(usage, &context);
+                    self.look_at(entry, 0);
+                }
+            }
         }
         if let Some(reply) = reply.filter(|reply| !reply.parts.is_empty()) {
             self.receipt.usage = reply.combined_usage();
             for part in &reply.parts {
+                let before = self.receipt.cost.unpriced.len();
                 match served_by(held, Some(&part.model)) {
-                    (Some(entry), true) => add(&mut self.receipt.cost, entry.cost(&part.usage, &context)),
-                    _ => self.unknown(Some(&part.model)),
+                    Served::Known(entry) => {
+                        add(&mut self.receipt.cost, entry.cost(&part.usage, &context));
+                        self.look_at(&entry, before);
+                    }
+                    Served::Unknown(_, what) => self.unknown(Some(&part.model), what),
                 }
             }
         }
-        if let Some(bucket) = self.receipt.cost.unpriced.first() {
-            self.unpriced.get_or_insert(UnpricedWhat::Bucket(*bucket));
-            self.flag(Flags::UNPRICED);
-        }
         let receipt = &mut *self.receipt;
         receipt.posted = receipt.cost.total.posted();
-        if receipt.flags.has(Flags::UNPRICED) || receipt.flags.has(Flags::UNKNOWN_MODEL) {
+        if self.open_ended {
             // Unknown is not free: not less than what was thought to be the worst case.
             receipt.posted = receipt.posted.max(receipt.reserved);
         }
+    }
+
+    /// Looks at what was just priced: is the entry one that stands in, and did it lack a rate? `before`: how many
+    /// buckets lacked one earlier.
+    #[inline]
+    fn look_at(&mut self, entry: &ModelEntry, before: usize) {
+        if entry.adjustment().is_none() && self.receipt.cost.unpriced.len() == before {
+            return;
+        }
+        match entry.stands_in() {
+            Some(StandIn::ZeroWithWarning) => {
+                self.flag(Flags::UNKNOWN_MODEL);
+                self.forgiven.get_or_insert_with(|| UnpricedWhat::ServedBy(Arc::clone(entry.model())));
+                return;
+            }
+            Some(StandIn::FallbackPrice) => self.flag(Flags::FALLBACK_PRICE),
+            None => {}
+        }
+        if let Some(bucket) = self.receipt.cost.unpriced.get(before).copied() {
+            self.flag(Flags::UNPRICED);
+            let what = UnpricedWhat::Bucket(bucket);
+            if entry.forgives() {
+                self.forgiven.get_or_insert(what);
+            } else {
+                self.open_ended = true;
+                self.unpriced.get_or_insert(what);
+            }
+        }
+    }
+
+    /// What the provider says that it invoices: the cost, if the configuration prefers it; else it is only told.
+    #[cold]
+    fn take_reported(&mut self, held: &Held, reply: &mut Reply, cost: AttoUsd) {
+        if cost < AttoUsd::ZERO || cost.posted().0 > OPERATION_MAX {
+            let detail = format!("the provider reports a cost of {cost} USD");
+            reply.anomalies.push(Anomaly { rule: Rule::ReportedCost, detail });
+            return;
+        }
+        let preferred = held.seller().is_some_and(|seller| held.rules.pricing.prefers_reported(seller));
+        // Of provisioned throughput the normaliser knows that no call is invoiced.
+        if !preferred && reply.tier != Some(Tier::Provisioned) {
+            self.receipt.reported = Some(Box::new(Reported::new(cost, None)));
+            return;
+        }
+        let priced = reply.usage.is_some() && !self.receipt.flags.has(Flags::UNKNOWN_MODEL);
+        let computed = std::mem::replace(&mut self.receipt.cost, Cost::reported(cost));
+        let mut reported = Reported::new(cost, priced.then_some(computed));
+        // A price that stands in is a guess, which is no news.
+        reported.differs &= !self.receipt.flags.has(Flags::FALLBACK_PRICE) && reply.tier != Some(Tier::Provisioned);
+        // The invoice is known, so nothing is without a price.
+        (self.open_ended, self.unpriced, self.forgiven) = (false, None, None);
+        let guesses = Flags::UNPRICED.with(Flags::UNKNOWN_MODEL).with(Flags::FALLBACK_PRICE);
+        self.receipt.flags = self.receipt.flags.without(guesses).with(Flags::REPORTED);
+        self.receipt.posted = cost.posted();
+        self.receipt.reported = Some(Box::new(reported));
     }
 
     /// A floor line for each attempt that nobody answered: its input, as it was reserved. The usage stays what the
@@ -145,10 +215,14 @@ impl Bill {
         self.flag(Flags::ESTIMATED);
     }
 
-    fn unknown(&mut self, served: Option<&Label>) {
+    fn unknown(&mut self, served: Option<&Label>, what: Otherwise) {
         self.flag(Flags::UNKNOWN_MODEL);
-        if let Some(served) = served {
-            self.unpriced.get_or_insert_with(|| UnpricedWhat::ServedBy(Arc::clone(served)));
+        let served_by = served.map(|served| UnpricedWhat::ServedBy(Arc::clone(served)));
+        if what == Otherwise::Forgiven {
+            self.forgiven = self.forgiven.take().or(served_by);
+        } else {
+            self.open_ended = true;
+            self.unpriced = self.unpriced.take().or(served_by);
         }
     }
 
@@ -188,25 +262,45 @@ fn add(sum: &mut Cost, part: Cost) {
     sum.overflow |= part.overflow;
 }
 
-/// The price entry of the model that served, under the pinned rules; `false` if it is not known (then the entry of
-/// the requested model is taken).
-fn served_by<'h>(held: &'h Held, served: Option<&str>) -> (Option<&'h ModelEntry>, bool) {
-    let pinned = held.entry.as_deref();
-    let Some(served) = served.filter(|served| *served != &*held.model) else {
-        return (pinned, pinned.is_some());
-    };
+/// What prices the model that served.
+enum Served<'h> {
+    Known(Cow<'h, Arc<ModelEntry>>),
+    /// No price is known of it; the entry of the requested model, and what the configuration says of such a case.
+    Unknown(Option<&'h Arc<ModelEntry>>, Otherwise),
+}
+
+/// What holds for a model that served and is in no catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Otherwise {
+    /// The next call is denied.
+    Denied,
+    /// It is flagged, counted and warned of.
+    Forgiven,
+}
+
+/// The price entry of the model that served, under the pinned rules.
+fn served_by<'h>(held: &'h Held, served: Option<&str>) -> Served<'h> {
+    let pinned = held.entry.as_ref();
+    let own = || pinned.map_or(Served::Unknown(None, Otherwise::Denied), |own| Served::Known(Cow::Borrowed(own)));
+    let Some(served) = served.filter(|served| *served != &*held.model) else { return own() };
     if pinned.is_some_and(|entry| &**entry.model() == served) {
-        return (pinned, true);
+        return own();
     }
-    match held.rules.catalog.resolve(held.provider().map(|provider| &**provider), served) {
-        // The same model under another name keeps the entry that travelled with the hold.
-        Resolution::Found { entry, .. } => match pinned {
-            Some(pinned) if pinned.model() == entry.model() && pinned.provider() == entry.provider() => {
-                (Some(pinned), true)
+    let provider = held.provider().map(|provider| &**provider);
+    let seller = held.seller().map(|seller| &**seller);
+    match held.rules.price(provider, served, seller, &held.scope) {
+        Priced::By { entry, .. } => match pinned {
+            // The same model under another name keeps the entry that travelled with the hold.
+            Some(own) if own.model() == entry.model() && own.provider() == entry.provider() => {
+                Served::Known(Cow::Borrowed(own))
             }
-            _ => (Some(entry), true),
+            // The requested model's price is closer to the truth than nothing.
+            Some(own) if entry.stands_in() == Some(StandIn::ZeroWithWarning) && own.stands_in().is_none() => {
+                Served::Unknown(Some(own), Otherwise::Forgiven)
+            }
+            _ => Served::Known(entry),
         },
-        Resolution::Unknown | Resolution::Ambiguous(_) => (pinned, false),
+        Priced::Unknown | Priced::Ambiguous(_) => Served::Unknown(pinned, Otherwise::Denied),
     }
 }
 

@@ -50,6 +50,8 @@ kinds! {
     Reloaded = "reloaded", 6;
     /// New rules were refused; the last good ones stay.
     ReloadFailed = "reload_failed", 7;
+    /// What the provider reports is not what its prices say.
+    CostDiffers = "cost_differs", 8;
 }
 
 impl EventKind {
@@ -79,6 +81,8 @@ pub enum Event {
     Reloaded(super::ReloadReport),
     /// New rules were refused.
     ReloadFailed(Error),
+    /// What the provider reports is not what its prices say (see [`Reported`](super::Reported)).
+    CostDiffers(Arc<super::Receipt>),
 }
 
 impl Event {
@@ -94,6 +98,7 @@ impl Event {
             Event::Stopped(..) => EventKind::Stopped,
             Event::Reloaded(_) => EventKind::Reloaded,
             Event::ReloadFailed(_) => EventKind::ReloadFailed,
+            Event::CostDiffers(_) => EventKind::CostDiffers,
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Held {
     pub(super) key: Option<HoldKey>,
     pub(super) entry: Option<Arc<ModelEntry>>,
     pub(super) kind: CallKind,
-    /// As the call names it; not kept where a price entry says it.
+    /// As the call names it; not kept where the price entry names it so.
     pub(super) provider: Option<Label>,
     pub(super) model: Label,
     pub(super) scope: Arc<Scope>,
@@ -266,7 +266,13 @@ impl Held {
 
     /// The provider, as the catalog names it if it knows it.
     pub(super) fn provider(&self) -> Option<&Label> {
-        self.entry.as_ref().map(|entry| entry.provider()).or(self.provider.as_ref())
+        let listed = self.entry.as_ref().map(|entry| entry.provider()).filter(|name| !name.is_empty());
+        listed.or(self.provider.as_ref())
+    }
+
+    /// Who invoices the call: not the one whose prices it inherits.
+    pub(super) fn seller(&self) -> Option<&Label> {
+        self.provider.as_ref().or(self.provider())
     }
 
     /// What the call named: the provider, and the model or tool.

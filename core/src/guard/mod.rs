@@ -7,8 +7,10 @@ mod builder;
 mod carry;
 mod endpoint;
 mod events;
+mod explain;
 mod hold;
 mod journal;
+mod noted;
 mod outlines;
 mod parcel;
 mod receipt;
@@ -28,22 +30,23 @@ pub use builder::{CONFIG_VARIABLE, GuardBuilder, MODE_VARIABLE};
 pub use carry::{RUN_HEADER, TRACE_HEADER, run_header};
 pub use endpoint::Passage;
 pub use events::{Event, EventKind, Subscription};
+pub use explain::PriceQuery;
 pub use hold::Hold;
 pub use journal::{Entry, Statement, StatementQuery};
-pub use receipt::{Facts, Receipt};
+pub use receipt::{Facts, Receipt, Reported};
 pub use reload::ReloadReport;
 pub use run::{Run, RunOptions};
 pub use settle::{CANCEL_MARGIN_TOKENS, Settlement};
 pub use simulate::{DenialCount, ENTRIES_MAX, Simulation, simulate};
 
-use crate::catalog::{Cost, PriceContext, Resolution};
+use crate::catalog::Cost;
 use crate::codes::Code;
 use crate::engine::{Balance, Call, Decision, Denial};
 use crate::error::{Error, Result};
 use crate::policy::StopRule;
 use crate::runtime::fork;
 use crate::telemetry::FlushReport;
-use crate::values::{Amount, Label, NanoUsd, Scope, Timestamp, Usage};
+use crate::values::{Amount, Label, NanoUsd, Scope, Timestamp};
 use state::State;
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -208,30 +211,9 @@ impl Guard {
     /// The exact cost of a usage, line by line, under the prices in force.
     ///
     /// # Errors
-    /// `unknown_model`, `ambiguous_model`.
-    pub fn cost(
-        &self,
-        provider: Option<&str>,
-        model: &str,
-        usage: &Usage,
-        context: &PriceContext,
-    ) -> Result<Cost> {
-        let state = self.state()?;
-        let rules = state.rules.load();
-        let usage = usage.checked()?;
-        let (provider, model) = rules.deployment(provider, model);
-        let shown = || model.chars().take(80).collect::<String>();
-        match rules.catalog.resolve(provider, model) {
-            Resolution::Found { entry, .. } => Ok(entry.cost(&usage, context)),
-            Resolution::Unknown => {
-                Err(Error::new(Code::UnknownModel, format!("no price is known for {:?}", shown()))
-                    .field("model"))
-            }
-            Resolution::Ambiguous(providers) => {
-                let message = format!("several providers sell {:?}: {}", shown(), providers.join(", "));
-                Err(Error::new(Code::AmbiguousModel, message).field("provider").hint("name the provider"))
-            }
-        }
+    /// `unknown_model`, `ambiguous_model`, `usage_invalid`.
+    pub fn cost(&self, query: &PriceQuery) -> Result<Cost> {
+        explain::cost(self.state()?, query)
     }
 
     /// The balances of accounts in their current windows.
@@ -409,7 +391,7 @@ impl Guard {
     /// # Errors
     /// `ledger_not_shared`.
     pub fn price_version(&self) -> Result<Label> {
-        Ok(Arc::clone(self.state()?.rules.load().catalog.version()))
+        Ok(Arc::clone(self.state()?.rules.load().pricing.version()))
     }
 
     /// What a person should know about the configuration in force, although it is no error.
@@ -420,7 +402,8 @@ impl Guard {
         let state = self.state()?;
         let rules = state.rules.load();
         let warnings = rules.policy.warnings.iter().chain(state.recorder.warnings()).cloned();
-        Ok(warnings.chain(state.setup.warning()).collect())
+        let of_prices = rules.pricing.warnings().iter().cloned().chain(state.noted.sentences());
+        Ok(warnings.chain(of_prices).chain(state.setup.warning()).collect())
     }
 
     /// Exports what was recorded so far; returns at `timeout` at the latest.

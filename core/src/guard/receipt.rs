@@ -41,7 +41,8 @@ pub struct Facts {
     pub response_model: Option<Label>,
     /// What was used, in disjoint buckets; `None` if the reply did not say.
     pub usage: Option<Usage>,
-    /// The exact cost: one line per bucket, the lines add up to the total to the last digit.
+    /// The exact cost: one line per bucket, or one line with what the provider reports; the lines add up to the total
+    /// to the last digit.
     pub cost: Cost,
     /// What was posted to every budget in USD: the total rounded up once. Larger than the total where something had
     /// no rate (see `flags`).
@@ -58,6 +59,8 @@ pub struct Facts {
     pub anomalies: Vec<Anomaly>,
     /// What each account has left.
     pub(super) remaining: SmallVec<[Remaining; 4]>,
+    /// What the provider says that it invoices, if it says so.
+    pub reported: Option<Box<Reported>>,
 }
 
 impl Facts {
@@ -65,7 +68,7 @@ impl Facts {
     #[must_use]
     pub fn provider(&self) -> Option<&Label> {
         let named = || self.named.as_ref().and_then(|named| named.0.as_ref());
-        self.entry.as_ref().map(|entry| entry.provider()).or_else(named)
+        self.entry.as_ref().map(|entry| entry.provider()).filter(|name| !name.is_empty()).or_else(named)
     }
 
     /// The model, as the catalog names it; the tool's name for a tool.
@@ -90,6 +93,33 @@ impl Facts {
         self.remaining.iter().map(|left| (self.legend.budget(left.budget), left.unit, left.available))
     }
 }
+
+/// What a provider says that it invoices for a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reported {
+    /// Its figure.
+    pub cost: AttoUsd,
+    /// What the call costs by the catalog, where the provider's figure is the receipt's cost (flag `reported`). `None`:
+    /// that figure is told only, and the receipt's cost is the computed one; or the catalog has no price.
+    pub computed: Option<Cost>,
+    /// The two differ by more than 1 % of the reported figure and by more than one nano-USD, and everything was priced.
+    pub differs: bool,
+}
+
+impl Reported {
+    pub(super) fn new(cost: AttoUsd, computed: Option<Cost>) -> Self {
+        let gap = |computed: &Cost| computed.total.0.saturating_sub(cost.0).unsigned_abs();
+        let whole = |computed: &&Cost| computed.unpriced.is_empty() && !computed.overflow;
+        let differs = computed.as_ref().filter(whole).is_some_and(|computed| {
+            let gap = gap(computed);
+            gap > NANO && gap.saturating_mul(100) > cost.0.unsigned_abs()
+        });
+        Self { cost, computed, differs }
+    }
+}
+
+/// One nano-USD in 10⁻¹⁸ USD.
+const NANO: u128 = 1_000_000_000;
 
 impl Receipt {
     pub(super) fn new(facts: Facts) -> Self {

@@ -41,7 +41,7 @@ pub(super) fn record(
         rules: Arc::clone(&rules),
         run: None,
         key: None,
-        entry: plan.entry.cloned(),
+        entry: plan.entry.as_deref().cloned(),
         kind: call.kind.clone(),
         provider: call.provider.clone(),
         model: Arc::clone(&call.model),

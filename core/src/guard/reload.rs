@@ -118,8 +118,8 @@ fn report(before: &Rules, after: &Rules, changed: bool) -> ReloadReport {
     ReloadReport {
         changed,
         generation: after.generation,
-        price_version: Arc::clone(after.catalog.version()),
-        prices_changed: before.catalog.version() != after.catalog.version(),
+        price_version: Arc::clone(after.pricing.version()),
+        prices_changed: before.pricing.version() != after.pricing.version(),
         added: missing(after, before),
         removed: missing(before, after),
         warnings: after.policy.warnings.clone(),

@@ -71,7 +71,7 @@ pub(super) fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
             cost,
             flags,
             outcome,
-            price_version: Some(Arc::clone(rules.catalog.version())),
+            price_version: Some(Arc::clone(rules.pricing.version())),
             would_deny,
         })),
     };

@@ -116,6 +116,8 @@ pub(super) fn end(mut held: Box<Held>, ending: Ending, failed: Option<&str>) -> 
         return settle_bill(held, bill, now, failed.filter(|_| !complete));
     }
     reply.usage = Some(floor(&held, &reply, counted, ending == Ending::Closed));
+    // What a provider reports before the last word is no invoice.
+    reply.reported_cost = None;
     let mut bill = Bill::of(&held, Answer::Reply(reply), now);
     bill.flag(Flags::ESTIMATED);
     let used = bill.quantities(&held);
@@ -167,12 +169,15 @@ fn post(
     write: impl FnOnce(&Held, HoldKey) -> Result<Settled>,
 ) -> Result<Receipt> {
     let unpriced = bill.unpriced(&held);
-    let Bill { mut receipt, reply, .. } = bill;
+    let Bill { mut receipt, reply, forgiven, .. } = bill;
     if let Some(key) = held.key {
         receipt.posted_as(Id(key.id()), write(&held, key)?);
     }
     if let Some(unpriced) = unpriced {
         super::stops::deny_unpriced(&held.state, unpriced);
+    }
+    if let Some(what) = forgiven {
+        held.state.noted.zero(&receipt, &what);
     }
     if receipt.flags.has(Flags::CAPPED) {
         super::stops::stop_after_cap(&held.state, &held.scope);
@@ -191,12 +196,17 @@ fn post(
 
 fn send(events: &Events, receipt: &Receipt) {
     let over_run = receipt.flags.has(Flags::OVER_RUN) && events.wants(EventKind::OverRun);
-    if !over_run && !events.wants(EventKind::Settled) {
+    let differs = receipt.reported.as_ref().is_some_and(|reported| reported.differs)
+        && events.wants(EventKind::CostDiffers);
+    if !over_run && !differs && !events.wants(EventKind::Settled) {
         return;
     }
     let shared = Arc::new(receipt.clone());
     events.send(&Event::Settled(Arc::clone(&shared)));
     if over_run {
-        events.send(&Event::OverRun(shared));
+        events.send(&Event::OverRun(Arc::clone(&shared)));
+    }
+    if differs {
+        events.send(&Event::CostDiffers(shared));
     }
 }

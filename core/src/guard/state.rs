@@ -3,6 +3,7 @@
 use super::builder::GuardBuilder;
 use super::events::{Event, Events};
 use super::journal::Journal;
+use super::noted::Noted;
 use super::outlines::Outlines;
 use super::reload::ReloadReport;
 use crate::clock::Clock;
@@ -41,6 +42,7 @@ pub(crate) struct State {
     pub(super) events: Events,
     /// What was settled, if the policy says that it is kept.
     pub(super) journal: Option<Journal>,
+    pub(super) noted: Noted,
     /// `SPENDRAIL_MODE`, which wins over the file.
     pub(super) mode: Option<Mode>,
     pub(super) closed: AtomicBool,
@@ -82,6 +84,7 @@ impl State {
             recorder,
             events: Events::default(),
             journal,
+            noted: Noted::default(),
             mode,
             closed: AtomicBool::new(false),
             latest: AtomicI64::new(i64::MIN),

@@ -33,6 +33,9 @@ struct Token {
     usd: i64,
     /// The resolved price entry.
     entry: Option<String>,
+    /// Who invoices the call, where that is not the entry's provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seller: Option<String>,
 }
 
 /// Writes the token and gives the hold the longest deadline.
@@ -58,6 +61,7 @@ pub(super) fn detach(held: &Held) -> Result<String> {
         output_tokens: held.estimate.output_tokens,
         usd: held.estimate.quantities.usd,
         entry: held.entry.as_ref().map(|entry| entry.to_json()),
+        seller: held.provider.as_ref().map(ToString::to_string),
     };
     HOLD.pack(&token)
 }
@@ -115,7 +119,7 @@ fn restore(state: &Arc<State>, token: &str) -> Result<(Box<Held>, u128)> {
         kind: token
             .tool
             .map_or(CallKind::Model, |name| CallKind::Tool { name: name.into(), cost: token.usd }),
-        provider: token.provider.map(Label::from),
+        provider: token.seller.or(token.provider).map(Label::from),
         model: token.model.into(),
         scope: Arc::new(scope),
         context: tier

@@ -118,6 +118,13 @@ impl Matcher {
         self.patterns.is_empty()
     }
 
+    /// The one literal value that it wants of a dimension.
+    pub(crate) fn only(&self, dimension: &Dimension) -> Option<&Label> {
+        let (_, patterns) = self.patterns.iter().find(|(of, _)| of == dimension)?;
+        let literal = |label: &&Label| self.literal || !label.contains('*');
+        patterns.first().filter(literal).filter(|_| patterns.len() == 1)
+    }
+
     /// The dimensions that it looks at.
     pub fn dimensions(&self) -> impl Iterator<Item = &Dimension> {
         self.patterns.iter().map(|(dimension, _)| dimension)

@@ -5,6 +5,7 @@
 mod budget;
 mod matcher;
 mod parse;
+mod prices;
 mod run_limits;
 mod telemetry;
 pub(crate) mod tree;
@@ -13,7 +14,9 @@ mod window;
 pub use budget::{Budget, Cap, Enforce, Limits, Override};
 pub(crate) use matcher::glob;
 pub use matcher::{Facts, Matcher};
-pub use parse::{EndpointRule, LedgerSettings, PriceSettings};
+pub use parse::{EndpointRule, LedgerSettings};
+pub use prices::PriceSettings;
+pub(crate) use prices::{Missing, OnMissing, PriceOverride};
 pub use run_limits::{RunLimits, RunRule};
 pub use window::{Window, WindowClock, WindowKind};
 

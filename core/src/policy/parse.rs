@@ -4,7 +4,7 @@ use super::budget::{BUDGETS_MAX, Budget, Enforce};
 use super::matcher::Matcher;
 use super::run_limits::RunRule;
 use super::tree::{Node, Table, fail, place};
-use super::{Mode, Policy, StopRule};
+use super::{Mode, Policy, PriceSettings, StopRule};
 use crate::codes::Code;
 use crate::error::{Error, Result};
 use crate::values::{Dimension, Duration, Label};
@@ -43,23 +43,6 @@ impl Default for LedgerSettings {
             max_accounts: 1_000_000,
             journal: 0,
         }
-    }
-}
-
-/// `[prices]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PriceSettings {
-    /// Whether the catalog that Spendrail ships is the lowest layer.
-    pub builtin: bool,
-    /// Files over the built-in catalog, in order; the later wins. `*` in the last part stands for any name.
-    pub files: Vec<String>,
-    /// `"azure/prod-gpt"` → `"azure/gpt-4o"`.
-    pub deployments: Vec<(Label, Label)>,
-}
-
-impl Default for PriceSettings {
-    fn default() -> Self {
-        Self { builtin: true, files: Vec::new(), deployments: Vec::new() }
     }
 }
 
@@ -112,7 +95,7 @@ impl Policy {
         let version = table.integer("policy_version", 0..=i64::MAX)?;
         let ledger = read_ledger(table.table("ledger")?)?;
         let require = read_require(table.table("scope")?)?;
-        let (prices, endpoints) = (read_prices(table.table("prices")?)?, read_endpoints(&mut table)?);
+        let (prices, endpoints) = (PriceSettings::read(table.table("prices")?)?, read_endpoints(&mut table)?);
         read_estimate(table.table("estimate")?)?;
         let telemetry = super::telemetry::read(table.table("telemetry")?)?;
         let budgets = read_budgets(&mut table)?;
@@ -184,20 +167,6 @@ fn read_require(mut table: Table) -> Result<Vec<Dimension>> {
     let texts = table.texts("require")?.unwrap_or_default();
     table.finish()?;
     texts.into_iter().map(|(text, line)| super::matcher::dimension(&text, &path, line)).collect()
-}
-
-fn read_prices(mut table: Table) -> Result<PriceSettings> {
-    let builtin = table.boolean("builtin")?.unwrap_or(true);
-    let files = table.texts("files")?.unwrap_or_default().into_iter().map(|(file, _)| file).collect();
-    table.not_yet("on_unknown_model", &["deny"])?;
-    let path = table.key("deployments");
-    let mut deployments = Vec::new();
-    for (from, node) in table.table("deployments")?.into_entries() {
-        let to = super::tree::text(&node, &path)?;
-        deployments.push((Label::from(from), Label::from(to)));
-    }
-    table.finish()?;
-    Ok(PriceSettings { builtin, files, deployments })
 }
 
 fn read_endpoints(table: &mut Table) -> Result<Vec<EndpointRule>> {

@@ -2,11 +2,13 @@
 
 mod active;
 mod limits;
+mod pricing;
 pub mod source;
 pub mod watch;
 
 pub use active::{AccountRule, ActiveBudget, BudgetId, BudgetNames, Legend};
 pub use limits::{LimitTable, SetLimit};
+pub use pricing::{Priced, Pricing};
 
 use crate::catalog::{Catalog, ModelEntry};
 use crate::codes::Code;
@@ -44,6 +46,8 @@ pub struct Rules {
     pub catalog: Arc<Catalog>,
     /// The policy.
     pub policy: Arc<Policy>,
+    /// The two together: what prices a name.
+    pub pricing: Arc<Pricing>,
     /// The budgets, in the order of the policy.
     pub budgets: Arc<[ActiveBudget]>,
     /// The stops of the file and of code.
@@ -69,8 +73,9 @@ impl Rules {
         let budgets = policy.budgets.iter().map(|budget| activate(budget, names)).collect();
         let run_rules =
             before.map_or_else(|| Arc::new(all_run_rules(names)), |rules| Arc::clone(&rules.run_rules));
-        let legend = Legend::new(names, catalog.version());
-        let same_prices = before.filter(|rules| rules.catalog.version() == catalog.version());
+        let pricing = Arc::new(Pricing::new(&catalog, &policy));
+        let legend = Legend::new(names, pricing.version());
+        let same_prices = before.filter(|rules| rules.pricing.version() == pricing.version());
         let set_in_code =
             before.iter().flat_map(|rules| rules.stops.iter()).filter(|stop| !is_from_file(stop));
         let stops = policy.stops.iter().chain(set_in_code).cloned().collect();
@@ -78,6 +83,7 @@ impl Rules {
             generation: before.map_or(1, |rules| rules.generation.saturating_add(1)),
             catalog,
             policy,
+            pricing,
             budgets,
             stops,
             limits: before.map_or_else(Arc::default, |rules| Arc::clone(&rules.limits)),
@@ -94,6 +100,7 @@ impl Rules {
             generation: self.generation.saturating_add(1),
             catalog: Arc::clone(&self.catalog),
             policy: Arc::clone(&self.policy),
+            pricing: Arc::clone(&self.pricing),
             budgets: Arc::clone(&self.budgets),
             stops: Arc::clone(&self.stops),
             limits: Arc::clone(&self.limits),

@@ -82,6 +82,10 @@ impl Sources {
             (true, false) => Arc::new(Catalog::build(&layers)?),
             (false, _) => Arc::new(Catalog::build_only(&layers)?),
         };
+        crate::rules::Pricing::check(&catalog, &policy.prices).map_err(|e| {
+            let line = e.line();
+            e.at(&name, line)
+        })?;
         Ok(Loaded { policy: Arc::new(policy), catalog, digest: digest.finish(), files })
     }
 

@@ -4,7 +4,7 @@
 //! under `otel.metric.overflow`, so totals stay right.
 
 use super::labels::Labels;
-use super::outcome::{Outcome, Refusal};
+use super::outcome::{Flags, Outcome, Refusal};
 use super::record::{
     AgentRecord, Gaps, InferenceRecord, ModalityTokens, Operation, Record, Server, SpendRecord, TokenUsage,
     ToolRecord,
@@ -43,6 +43,7 @@ pub(crate) struct Metrics {
     agent_tool_calls: Histogram<u64>,
     cost: Counter<f64>,
     decisions: Counter<u64>,
+    unpriced: Counter<u64>,
     budgets: Arc<Budgets>,
 }
 
@@ -96,6 +97,11 @@ impl Metrics {
                 .u64_counter("spendrail.decisions")
                 .with_unit("{decision}")
                 .with_description("Calls and tool calls by what the guard decided.")
+                .build(),
+            unpriced: meter
+                .u64_counter("spendrail.unpriced")
+                .with_unit("{call}")
+                .with_description("Calls that were billed for something that has no price, by what that was.")
                 .build(),
             budgets,
         }
@@ -155,6 +161,7 @@ impl Metrics {
             }
         }
         self.cost(call.cost, call.operation.as_str(), Some(&model), &call.scope, labels);
+        self.without_price(call, &model);
         self.decision(&call.outcome, call.would_deny.as_deref(), &call.scope, labels);
     }
 
@@ -238,6 +245,20 @@ impl Metrics {
         };
         labels.metric(scope, &mut attributes);
         self.cost.add(semconv::usd(cost.0), &attributes);
+    }
+
+    fn without_price(&self, call: &InferenceRecord, model: &Model<'_>) {
+        for (flag, reason) in [
+            (Flags::UNKNOWN_MODEL, "unknown_model"),
+            (Flags::UNPRICED, "unpriced_bucket"),
+            (Flags::FALLBACK_PRICE, "fallback_price"),
+        ] {
+            if call.flags.has(flag) {
+                let mut attributes = Model { server: None, ..*model }.attributes();
+                attributes.push(KeyValue::new(own::REASON, reason));
+                self.unpriced.add(1, &attributes);
+            }
+        }
     }
 
     fn decision(&self, outcome: &Outcome, would_deny: Option<&Refusal>, scope: &Scope, labels: &Labels) {

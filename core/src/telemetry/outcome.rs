@@ -71,6 +71,10 @@ flags! {
     ORPHAN = "orphan", 6;
     /// A complete reply without usage.
     NO_USAGE = "no_usage", 7;
+    /// The cost is the figure that the provider invoices.
+    REPORTED = "reported", 8;
+    /// Something that no catalog lists was priced by `on_unknown_model`.
+    FALLBACK_PRICE = "fallback_price", 9;
 }
 
 impl Flags {
@@ -81,6 +85,12 @@ impl Flags {
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// These but not those.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// All bits of `other` are set.

@@ -119,6 +119,8 @@ rules! {
     Iterations = "iterations";
     /// A cumulative counter of a stream fell: to zero is ignored, else the later one counts.
     CounterFell = "counter_fell";
+    /// The cost that the provider states is none: below zero, or beyond what one call can cost. It is not used.
+    ReportedCost = "reported_cost";
     /// More other models than a reply can have. The whole usage is unknown.
     TooManyModels = "too_many_models";
 }
