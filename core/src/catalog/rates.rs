@@ -8,6 +8,8 @@ use std::fmt;
 pub struct Rate(i128);
 
 impl Rate {
+    /// No charge.
+    pub(crate) const ZERO: Self = Self(0);
     /// Most integer digits of a rate.
     pub const WHOLE_DIGITS_MAX: usize = 9;
     /// Most fraction digits of a rate.
