@@ -138,16 +138,18 @@ class Stream:
 
     def merge(self, name: str, usage: Any) -> None:
         """A counter does not fall: one that falls to nothing is a field that a gateway does not know."""
-        known = self.whole.setdefault(name, {})
+        known, odd = self.whole.setdefault(name, {}), []
         for key, value in (usage or {}).items():
             before = known.get(key)
             if value is None:
                 continue
             if isinstance(before, int) and isinstance(value, int) and value < before:
-                self.odd = self.odd or ["counter_fell"]
+                odd.append("counter_fell")
                 if value == 0:
                     continue
             known[key] = value
+        # One event is enough to tell it.
+        self.odd = self.odd or odd
 
     def gemini(self, event: Json) -> None:
         """Each chunk is a reply with a piece of the content."""
