@@ -27,7 +27,7 @@ function repeated(value) {
 
 const snake = (key) => key.replace(/[A-Z]|(?<=[a-z])[0-9]+(?=[mh]$)/g, (part) => `_${part.toLowerCase()}`);
 const camel = (key) => key.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase());
-const OWN_KEYS = new Set(["tags", "scope", "usage", "match"]);
+const OWN_KEYS = new Set(["tags", "scope", "match"]);
 
 /** Arguments as a Node program writes them. */
 const args = (given = {}) =>
@@ -284,6 +284,7 @@ async function shown(body) {
   try {
     const answer = plain(await body());
     if (answer?.flags) answer.flags.sort();
+    if (answer?.anomalies) answer.anomalies = answer.anomalies.map(({ rule }) => rule);
     return answer ?? { ok: true };
   } catch (error) {
     if (isDenied(error)) return { denied: plain(error) };

@@ -43,6 +43,8 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, spendrail.Page):
         return plain(value.items)
+    if isinstance(value, spendrail.Usage):
+        return value.to_dict()
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, dict):
@@ -179,7 +181,7 @@ class Telling:
     def chunk(self, step: Json, given: Json) -> None:
         hold = self.holds[step["hold"]]
         if step["hold"] not in self.streams:
-            hold.stream(given["api"])
+            hold.stream(given.get("api"))
         self.streams.add(step["hold"])
         hold.chunk(given["event"])
 
@@ -275,6 +277,8 @@ def shown(body: Callable[[], Any]) -> Any:
         return {"error": {"code": error.code, "field": error.field}}
     if isinstance(answer, dict) and "flags" in answer:
         answer["flags"] = sorted(answer["flags"])
+    if isinstance(answer, dict) and "anomalies" in answer:
+        answer["anomalies"] = [rule for rule, _ in answer["anomalies"]]
     return {"ok": True} if answer is None else answer
 
 

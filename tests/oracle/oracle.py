@@ -12,7 +12,7 @@ from accounts import Fact
 from amounts import Denial, Fault, posted, shown, usd_exact
 from policy import limits_of, matches, read, same_unit, zone
 from prices import Catalog, checked_usage
-from reserve import Plan, day, legs_of, plan, plan_tool, verdict, would_deny
+from reserve import Plan, context_of, day, legs_of, plan, plan_tool, verdict, would_deny
 from runs import ACCOUNTS, Run, remember, tightened
 from state import Hold, SetLimit, State, scope_of
 from windows import instant
@@ -215,7 +215,8 @@ class Oracle:
             answer=answer,
             tool=made.tool,
             catalog=state.catalog,
-            tier=made.tier,
+            model=content.get("model", ""),
+            context=made.context,
             run=made.run,
         )
         state.holds.append(hold)
@@ -283,9 +284,7 @@ class Oracle:
         return {"ok": True}
 
     def do_finish(self, step: Any, _: Any) -> Any:
-        hold = self._take(step)
-        usage = hold.stream.buckets()
-        return settle.settle(self.state, hold, {"reply": {}} if usage is None else {"usage": usage})
+        return settle.finish(self.state, self._take(step))
 
     def do_expire(self, _: Any, __: Any) -> Any:
         return settle.expire(self.state)
@@ -318,7 +317,7 @@ class Oracle:
     def do_cost(self, _: Any, with_: Any) -> Any:
         entry = self.state.catalog.resolve(with_.get("provider"), with_["model"])
         usage = checked_usage(with_["usage"])
-        cost, lines, unpriced = entry.cost(usage, day(self.state.now), with_.get("tier"))
+        cost, lines, unpriced = entry.cost(usage, day(self.state.now), context_of(with_))
         shown_lines = [{**line, "amount": shown(line["amount"])} for line in lines]
         return {"cost": shown(cost), "lines": shown_lines, "unpriced": unpriced}
 

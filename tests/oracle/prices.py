@@ -1,12 +1,16 @@
-"""The price catalog, as far as stories need it: rates, length tiers, service tiers, periods, aliases."""
+"""The price catalog, as far as stories need it: rates, periods, lengths, conditions, multipliers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import names
 from amounts import QUANTITY_MAX, Denial, Fault, line, usd_exact
+from windows import instant
 
 TOKEN_BUCKETS = (
     "input input_audio input_image input_video input_tool "
@@ -30,6 +34,9 @@ WRITES = ("cache_write_5m", "cache_write_30m", "cache_write_1h", "cache_write_12
 
 Usage = dict[str, int]
 Rates = dict[str, Fraction]
+Context = dict[str, Any]
+"""What a price depends on besides the amounts: tier, speed, geo, search_context, …"""
+NAMES = ("aliases", "hosts", "strip_prefixes", "strip_suffixes", "date_suffix", "fallback")
 
 
 def is_input(bucket: str) -> bool:
@@ -59,6 +66,37 @@ def checked_usage(usage: Any) -> Usage:
     return {bucket: count for bucket, count in usage.items() if count}
 
 
+def conditions(when: dict[str, Any]) -> list[str]:
+    """What a condition depends on; a time of day is one thing."""
+    times = {"utc", "weekdays", "calendar", "clock"}
+    return [key for key in when if key not in times] + (["time"] if times & set(when) else [])
+
+
+def holds(when: dict[str, Any], day: str, context: Context) -> bool:
+    """Whether all conditions hold. What is not known is no value of a condition."""
+    for key in conditions(when):
+        if key == "time":
+            if not in_time(when, instant(day)):
+                return False
+        elif when[key].startswith("!"):
+            if context.get(key) in (None, when[key][1:]):
+                return False
+        elif context.get(key) != when[key]:
+            return False
+    return True
+
+
+def in_time(when: dict[str, Any], at: datetime) -> bool:
+    """Windows of the day in UTC, the end not included; weekdays by the vendor's calendar."""
+    weekday = at.astimezone(ZoneInfo(when.get("calendar", "UTC"))).weekday()
+    days = when.get("weekdays")
+    if days and "mon tue wed thu fri sat sun".split()[weekday] not in days:
+        return False
+    now = f"{at:%H:%M}"
+    spans = [span.split("-") for span in when.get("utc", [])]
+    return not spans or any(start <= now < end for start, end in spans)
+
+
 @dataclass(frozen=True)
 class Entry:
     """One model of one provider."""
@@ -66,6 +104,7 @@ class Entry:
     provider: str
     model: str
     body: dict[str, Any]
+    modifiers: tuple[dict[str, Any], ...] = ()
 
     @property
     def max_input_tokens(self) -> int | None:
@@ -82,41 +121,76 @@ class Entry:
         begun = [p for p in self.body.get("prices", []) if p.get("from", "") <= day]
         return max(begun, key=lambda p: p.get("from", "")) if begun else {"rates": {}}
 
-    def rates(self, day: str, input_tokens: int, tier: str | None) -> tuple[Rates, Fraction]:
-        """The rates of one instant, prompt size and service tier, and the multiplier."""
+    def rates(self, day: str, input_tokens: int, context: Context) -> tuple[Rates, list[dict[str, Any]]]:
+        """The rates of one instant, prompt size and context, and what multiplies them."""
         period = self.period(day)
-        rates, overs, times = dict(period["rates"]), period.get("over", []), Fraction(1)
-        for variant in period.get("variants", []):
-            if variant["when"] == {"tier": tier}:
-                rates |= variant.get("rates", {})
-                overs = variant.get("over", overs)
-                times *= Fraction(variant.get("multiply", "1"))
+        rates, overs = dict(period["rates"]), period.get("over", [])
+        holding = [v for v in period.get("variants", []) if holds(v["when"], day, context)]
+        # Of several that replace rates the most particular one does.
+        replacing = sorted((v for v in holding if "rates" in v), key=lambda v: len(conditions(v["when"])))
+        for variant in replacing[-1:]:
+            rates |= variant["rates"]
+            overs = variant.get("over", overs)
         for over in sorted(overs, key=lambda o: o["input_gt"]):
             if input_tokens > over["input_gt"]:
                 rates |= over["rates"]
+        times = [v for v in holding if "multiply" in v]
+        times += [
+            modifier
+            for modifier in self.modifiers
+            if any(names.matches(glob, self.model) for glob in modifier.get("models", ["**"]))
+            and holds(modifier["when"], day, context)
+        ]
         return {bucket: Fraction(rate) for bucket, rate in rates.items()}, times
 
     def cost(
-        self, usage: Usage, day: str, tier: str | None = None
+        self, usage: Usage, day: str, context: Context | None = None
     ) -> tuple[Fraction, list[dict[str, Any]], list[str]]:
         """The exact cost, its lines, and the buckets that have no rate."""
-        rates, times = self.rates(day, total(usage, is_input), tier)
+        context = context or {}
+        if context.get("tier") == "auto":
+            # Not known which: the dearest that is listed.
+            listed = {v["when"].get("tier") for v in self.period(day).get("variants", [])} - {"batch"}
+            return max(
+                (self.cost(usage, day, context | {"tier": tier}) for tier in {None, *listed}),
+                key=lambda c: c[0],
+            )
+        rates, times = self.rates(day, total(usage, is_input), context)
+        counted = dict(usage)
+        if "request" in rates and usage:
+            # A fee for the request, once.
+            counted.setdefault("request", 1)
         sum_, lines, unpriced = Fraction(0), [], []
-        for bucket in (b for b in PER if usage.get(b)):
-            rate = rate_of(bucket, rates)
-            if rate is None:
-                unpriced.append(bucket)
+        for bucket in (b for b in PER if counted.get(b)):
+            found = rate_of(bucket, rates)
+            if found is None:
+                unpriced += [bucket] if bucket != "request" else []
                 continue
-            amount = line(usage[bucket] * rate * times / PER[bucket])
-            lines.append({"bucket": bucket, "quantity": usage[bucket], "amount": amount})
+            rate, key = found
+            if context.get("tier") == "provisioned" and bucket in TOKEN_BUCKETS:
+                # Paid by the hour.
+                rate = Fraction(0)
+            for one in times:
+                rate *= Fraction(one["multiply"]) if key not in one.get("except", []) else 1
+            quantity = max(counted[bucket], self.least(bucket))
+            amount = line(quantity * rate / PER[bucket])
+            lines.append({"bucket": bucket, "quantity": quantity, "amount": amount})
             sum_ += amount
         return sum_, lines, unpriced
 
+    def least(self, bucket: str) -> int:
+        """What is billed at least of a bucket that is used; durations are stated in seconds."""
+        unit = 1000 if PER[bucket] == 3_600_000 else 1
+        return int(Fraction(self.body.get("minimum", {}).get(bucket, "0")) * unit)
+
     def worst_case(
-        self, input_tokens: int, output_tokens: int, extra: Usage, day: str, tier: str | None
+        self, input_tokens: int, output_tokens: int, extra: Usage, day: str, context: Context
     ) -> Fraction:
         """The dearest that such a call can become; a denial if something reachable has no rate."""
-        rates, times = self.rates(day, input_tokens, tier)
+        rates, times_ = self.rates(day, input_tokens, context)
+        times = Fraction(1)
+        for one in times_:
+            times *= Fraction(one["multiply"])
         writes = [rates[name] for name in ("cache_write", *WRITES) if name in rates]
         into = [rates["input"], *writes] if "input" in rates else []
         out = [rates["output"]] if "output" in rates else []
@@ -125,16 +199,17 @@ class Entry:
             raise Denial("unpriced_bucket")
         sum_ = line(input_tokens * max(into, default=Fraction(0)) * times / 10**6)
         sum_ += line(output_tokens * max(out, default=Fraction(0)) * times / 10**6)
+        sum_ += line(rates.get("request", Fraction(0)) * times / 1000)
         for bucket, count in extra.items():
-            rate = rate_of(bucket, rates)
-            if rate is None:
+            found = rate_of(bucket, rates)
+            if found is None:
                 raise Denial("unpriced_bucket")
-            sum_ += line(count * rate * times / PER[bucket])
+            sum_ += line(max(count, self.least(bucket)) * found[0] * times / PER[bucket])
         return sum_
 
 
-def rate_of(bucket: str, rates: Rates) -> Fraction | None:
-    """The bucket's rate by the fallback chain: from the special to the general."""
+def rate_of(bucket: str, rates: Rates) -> tuple[Fraction, str] | None:
+    """The bucket's rate by the fallback chain, from the special to the general, and whose rate it is."""
     chain = [bucket]
     if bucket in WRITES or bucket == "cache_write_audio":
         chain += ["cache_write"]
@@ -144,7 +219,7 @@ def rate_of(bucket: str, rates: Rates) -> Fraction | None:
         chain += ["input"]
     if is_output(bucket):
         chain += ["output"]
-    return next((rates[name] for name in chain if name in rates), None)
+    return next(((rates[name], name) for name in chain if name in rates), None)
 
 
 class Catalog:
@@ -152,13 +227,16 @@ class Catalog:
 
     def __init__(self, files: list[dict[str, Any]]) -> None:
         self.entries: dict[tuple[str, str], Entry] = {}
+        self.files: dict[str, dict[str, Any]] = {}
         for file in files:
             self._add(file)
 
     def _add(self, file: Any) -> None:
-        known = {"catalog", "provider", "models", "source", "checked", "aliases"}
+        known = {"catalog", "provider", "models", "source", "checked", "modifiers", *NAMES}
         if not isinstance(file, dict) or file.get("catalog") != 1 or set(file) - known:
             raise Fault("prices_invalid")
+        provider = file["provider"]
+        self.files[provider] = self.files.get(provider, {}) | file
         for model, body in file["models"].items():
             for period in body.get("prices", []):
                 if "rates" not in period or set(period["rates"]) - set(PER):
@@ -168,17 +246,15 @@ class Catalog:
                         usd_exact(rate, "rate")
                     except Fault as fault:
                         raise Fault("prices_invalid") from fault
-            old = self.entries.get((file["provider"], model))
+            old = self.entries.get((provider, model))
             merged = (old.body if old else {}) | body
-            self.entries[(file["provider"], model)] = Entry(file["provider"], model, merged)
+            self.entries[(provider, model)] = Entry(
+                provider, model, merged, tuple(file.get("modifiers", old.modifiers if old else ()))
+            )
 
     def resolve(self, provider: str | None, model: str) -> Entry:
         """The one entry of this name; a denial if there is none or more than one. No rates is unknown."""
-        found = [
-            entry
-            for (owner, name), entry in self.entries.items()
-            if (provider in (None, owner)) and model in (name, *entry.body.get("aliases", []))
-        ]
+        found = names.find(self, provider, model)
         if len(found) > 1:
             raise Denial("ambiguous_model")
         if not found or not found[0].body.get("prices"):

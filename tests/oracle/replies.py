@@ -1,110 +1,126 @@
-"""Providers' replies and streams, as far as stories need them (design reference on prices, section 2)."""
+"""Providers' replies (prices reference, section 2.2): which API one is of."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
-from amounts import Fault
-from prices import Usage, checked_usage
+import replies_clouds as clouds
+import replies_openai as openai
+from amounts import QUANTITY_MAX, Fault
+from figures import Json, Unreadable, inside, listed
+from prices import PER, Context, Usage, checked_usage
 
 
-def usage_of(reply: Any) -> Usage | None:
-    """The disjoint buckets of a reply; None if it is complete but tells no usage."""
-    if not isinstance(reply, dict):
+@dataclass
+class Reply:
+    """A reply, normalised."""
+
+    usage: Usage | None = None
+    parts: list[tuple[str, Usage]] = field(default_factory=list)
+    """What other models used, each at its own price."""
+    model: str | None = None
+    context: Context = field(default_factory=dict)
+    reported: Fraction | None = None
+    anomalies: list[str] = field(default_factory=list)
+
+
+def read(provider: str | None, model: str | None, told: Any) -> Reply:
+    """A reply, or only its usage object, or usage in own buckets."""
+    if not isinstance(told, dict):
         raise Fault("usage_invalid", "reply")
-    if "usageMetadata" in reply:
-        return gemini(reply["usageMetadata"])
-    usage = reply.get("usage")
-    if usage is None:
-        return None
-    if "prompt_tokens" in usage:
-        return openai(usage, "prompt", "completion")
-    if reply.get("object") == "response":
-        return openai(usage, "input", "output")
-    return anthropic(usage)
+    told = unwrapped(told)
+    own = told.get("usage", told)
+    if isinstance(own, dict) and own and set(own) <= set(PER):
+        return Reply(usage=checked_usage(own))
+    reply, odd = Reply(model=told.get("model")), []
+    family = family_of(provider, told)
+    try:
+        family(provider, model, told, reply, odd)
+        every = [reply.usage or {}, *(usage for _, usage in reply.parts)]
+        if any(n > QUANTITY_MAX for usage in every for n in usage.values()):
+            raise Unreadable
+    except Unreadable as why:
+        odd.append(why.rule)
+        reply.usage, reply.parts = None, []
+    reply.anomalies = odd
+    return reply
 
 
-def openai(usage: dict[str, Any], into: str, out: str) -> Usage:
-    """Totals that include their parts."""
-    inside = usage.get(f"{into}_tokens_details") or {}
-    cached, written = inside.get("cached_tokens") or 0, inside.get("cache_write_tokens") or 0
-    reasoning = (usage.get(f"{out}_tokens_details") or {}).get("reasoning_tokens") or 0
-    total_in, total_out = number(usage, f"{into}_tokens"), number(usage, f"{out}_tokens")
-    return checked_usage(
-        {
-            "input": total_in - cached - written,
-            "cache_read": cached,
-            "cache_write": written,
-            "output": total_out - reasoning,
-            "output_reasoning": reasoning,
-        }
+def unwrapped(told: Json) -> Json:
+    """The reply inside an event or an envelope."""
+    if str(told.get("type", "")).startswith("response.") and isinstance(told.get("response"), dict):
+        return told["response"]
+    if "usage" in told:
+        return told
+    for key in ("result", "response", "interaction", "data"):
+        if {"usage", "choices"} & set(inside(told, key)):
+            return inside(told, key)
+    return told
+
+
+def family_of(provider: str | None, told: Json) -> Any:
+    """Who reads it: its shape tells; the provider where two APIs share a shape."""
+    google = provider in ("google", "vertex") and {"error", "predictions", "embedding", "embeddings"} & set(
+        told
     )
-
-
-def anthropic(usage: dict[str, Any]) -> Usage:
-    """Input without cache reads and writes; writes split by time to live if the reply says so."""
-    split = usage.get("cache_creation") or {}
-    written = usage.get("cache_creation_input_tokens") or 0
-    buckets = {
-        "input": number(usage, "input_tokens"),
-        "cache_read": usage.get("cache_read_input_tokens") or 0,
-        "cache_write_5m": split.get("ephemeral_5m_input_tokens", 0),
-        "cache_write_1h": split.get("ephemeral_1h_input_tokens", 0),
-        "output": number(usage, "output_tokens"),
-        "web_search": (usage.get("server_tool_use") or {}).get("web_search_requests", 0),
+    if google or {"usageMetadata", "usage_metadata", "candidates", "promptFeedback"} & set(told):
+        return clouds.gemini
+    usage = told.get("usage")
+    if not isinstance(usage, dict):
+        return without_usage(told)
+    names = set(usage)
+    if names & {"prompt_tokens", "completion_tokens"}:
+        return openai.chat
+    if names & {"total_input_tokens", "total_output_tokens"}:
+        return clouds.interactions
+    if names & {"inputTokens", "outputTokens"}:
+        return clouds.converse
+    if "billed_units" in names or inside(usage, "tokens"):
+        return clouds.cohere
+    if usage.get("type") == "duration" or (
+        names & {"seconds", "duration_seconds"} and "input_tokens" not in names
+    ):
+        return openai.transcription
+    if is_images(told):
+        return openai.images
+    particular = names & {
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+        "cache_creation",
+        "server_tool_use",
     }
-    if not split:
-        buckets["cache_write"] = written
-    return checked_usage(buckets)
+    particular |= names & {"inference_geo", "speed", "iterations", "fallback_credit"}
+    message = told.get("type") == "message" or (particular and "input_tokens_details" not in names)
+    if message or (provider == "anthropic" and "total_tokens" not in names):
+        return clouds.anthropic
+    return openai.chat
 
 
-def gemini(usage: dict[str, Any]) -> Usage:
-    """The prompt includes what was cached; the candidates leave the thoughts out."""
-    cached = usage.get("cachedContentTokenCount") or 0
-    return checked_usage(
-        {
-            "input": number(usage, "promptTokenCount") - cached,
-            "cache_read": cached,
-            "output": usage.get("candidatesTokenCount") or 0,
-            "output_reasoning": usage.get("thoughtsTokenCount") or 0,
-        }
-    )
+def without_usage(told: Json) -> Any:
+    """APIs that tell their counts elsewhere, or not at all."""
+    if {"billed_units", "tokens"} & set(inside(told, "meta")):
+        return clouds.cohere
+    if {"prompt_eval_count", "eval_count"} & set(told):
+        return clouds.ollama
+    if "pages_processed" in inside(told, "usage_info"):
+        return openai.document
+    if clouds.has_invoke_counts(told):
+        return clouds.invoke
+    if told.get("type") == "message":
+        return clouds.anthropic
+    if is_images(told):
+        return openai.images
+    if "duration" in told and {"text", "segments"} & set(told):
+        return openai.transcription
+    return openai.chat
 
 
-def number(usage: dict[str, Any], key: str) -> int:
-    """A count that must be there and whole."""
-    value = usage.get(key)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise Fault("usage_invalid", key)
-    return value
-
-
-class Stream:
-    """What a stream has told so far."""
-
-    def __init__(self) -> None:
-        self.usage: dict[str, Any] = {}
-        self.texts: list[str] = []
-        self.complete = False
-
-    def feed(self, event: dict[str, Any]) -> None:
-        """One event. Usage is cumulative: the last value of a field wins, nothing is added."""
-        delta = event.get("delta") or {}
-        for choice in event.get("choices", []):
-            self.texts.append((choice.get("delta") or {}).get("content") or "")
-        self.texts.append(delta.get("text", ""))
-        usage = event.get("usage") or (event.get("message") or {}).get("usage") or {}
-        self.usage |= {key: value for key, value in usage.items() if value is not None}
-        if event.get("object") == "chat.completion.chunk":
-            self.complete = self.complete or bool(usage)
-        self.complete = self.complete or event.get("type") == "message_delta"
-
-    def buckets(self) -> Usage | None:
-        """The final usage, if it has arrived."""
-        return usage_of({"usage": self.usage}) if self.complete else None
-
-    @property
-    def output_floor(self) -> int:
-        """Output tokens counted so far: at least one per chunk, at least one per four bytes."""
-        chunks = [text for text in self.texts if text]
-        return max(len(chunks), -(-len("".join(chunks).encode()) // 4))
+def is_images(told: Json) -> bool:
+    """Made images: a list of them, or the event that ends a stream of them."""
+    data = listed(told, "data")
+    made = bool(data) and isinstance(data[0], dict) and bool({"b64_json", "url"} & set(data[0]))
+    listed_ = listed(told, "images")
+    event = str(told.get("type", "")).startswith("image_")
+    return event or made or (bool(listed_) and isinstance(listed_[0], str))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -24,13 +24,14 @@ from amounts import (
     whole,
 )
 from policy import RUN_UNITS, Scope, matches
-from prices import Entry, checked_usage
+from prices import Context, Entry, checked_usage
 from runs import Run, over_plain_limits, repeated_too_often
 from state import State, scope_of
 from windows import shown
+from words import tier
 
 KNOWN = (
-    "provider model input_tokens max_output_tokens choices tier server_tools fingerprint id "
+    "provider model input_tokens max_output_tokens choices tier speed geo region server_tools fingerprint id "
     "tenant user feature agent session tags"
 ).split()
 
@@ -44,7 +45,7 @@ class Plan:
     nano_usd: int = 0
     tokens: tuple[int, int] = (0, 0)
     entry: Entry | None = None
-    tier: str | None = None
+    context: Context = field(default_factory=dict)
     run: Run | None = None
     choices: int = 1
     tool: bool = False
@@ -55,14 +56,14 @@ def plan(state: State, with_: dict[str, Any], run: Run | None) -> Plan:
     """The legs of a model call, or why it must not be made whatever the accounts say."""
     checked(with_)
     scope = scope_of(with_, run)
-    made = Plan(scope, run=run, tier=with_.get("tier"), choices=with_.get("choices", 1))
+    made = Plan(scope, run=run, context=context_of(with_), choices=with_.get("choices", 1))
     try:
         made.entry = state.catalog.resolve(with_.get("provider"), with_["model"])
         if code := state.not_trusted.get((made.entry.provider, made.entry.model)):
             raise Denial(code)
         made.tokens = input_bound(with_, made.entry), output_bound(with_, made.entry)
         extra = checked_usage(with_.get("server_tools", {}))
-        made.nano_usd = posted(made.entry.worst_case(*made.tokens, extra, day(state.now), made.tier))
+        made.nano_usd = posted(made.entry.worst_case(*made.tokens, extra, day(state.now), made.context))
         if made.nano_usd > OPERATION_MAX:
             raise Fault("amount_too_large")
     except Denial as denial:
@@ -101,6 +102,12 @@ def not_admitted(state: State, scope: Scope, run: Run | None) -> Denial | None:
     if run is not None and over_plain_limits(run, state.now):
         return Denial("run_limit_exceeded")
     return None
+
+
+def context_of(with_: dict[str, Any]) -> Context:
+    """What a call states of what its price depends on."""
+    context = {key: with_[key] for key in ("speed", "geo", "region") if key in with_}
+    return context | ({"tier": tier(with_["tier"])} if "tier" in with_ else {})
 
 
 def checked(with_: dict[str, Any]) -> None:
@@ -207,7 +214,7 @@ def fitting_output(state: State, plan_: Plan, legs: list[Leg]) -> int | None:
     entry, into = plan_.entry, plan_.tokens[0]
 
     def fits(out: int) -> bool:
-        worst = posted(entry.worst_case(into, out, {}, day(state.now), plan_.tier))
+        worst = posted(entry.worst_case(into, out, {}, day(state.now), plan_.context))
         amounts = {USD: worst, TOKENS: into + out, INPUT: into, OUTPUT: out}
         return all(
             amounts.get(leg.unit, leg.amount) <= (state.available(leg.account, plan_.scope) or 0)

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from accounts import Account, Fact, moved
-from amounts import INPUT, NANO, OPERATION_MAX, OUTPUT, TOKENS, USD, Fault, posted, shown, usd_exact
-from prices import Usage, checked_usage, is_input, is_output, total
-from replies import usage_of
+from amounts import INPUT, NANO, OPERATION_MAX, OUTPUT, TOKENS, USD, Denial, Fault, posted, shown, usd_exact
+from prices import Context, Entry, Usage, checked_usage, is_input, is_output, total
+from replies import Reply, read
 from reserve import day
 from state import Hold, State
+from streams import seen_output
 
 CANCEL_MARGIN = 256
+PREFERRED = ("openrouter", "x-ai", "perplexity")
+"""Whose own figure is what they invoice."""
+
+
+@dataclass
+class Bill:
+    """What a settle posts, and why."""
+
+    cost: Fraction
+    nano_usd: int
+    usage: Usage | None = None
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    flags: set[str] = field(default_factory=set)
+    anomalies: list[str] = field(default_factory=list)
+    computed: Fraction | None = None
+    """What the tokens cost, where the provider's own figure is the cost."""
+    tokens: Usage | None = None
+    """What counts against budgets of tokens, where no usage is known."""
+
+    def answer(self) -> dict[str, Any]:
+        """As a story shows it."""
+        lines = [{**line, "amount": shown(line["amount"])} for line in self.lines]
+        computed = {} if self.computed is None else {"computed_cost": shown(self.computed)}
+        return receipt(self.cost, self.nano_usd, self.flags) | computed | {
+            "usage": self.usage, "lines": lines, "anomalies": self.anomalies
+        }  # fmt: skip
 
 
 def receipt(cost: Fraction, nano_usd: int, flags: set[str]) -> dict[str, Any]:
@@ -28,27 +56,48 @@ def used(nano_usd: int, usage: Usage) -> tuple[tuple[str, int], ...]:
 
 def settle(state: State, hold: Hold, with_: dict[str, Any]) -> dict[str, Any]:
     """Settle a hold, whatever has happened to it since. Refused only for other content under one hold."""
-    cost, nano_usd, usage, flags = bill(state, hold, with_)
-    if nano_usd > OPERATION_MAX:
-        nano_usd, flags = OPERATION_MAX, flags | {"capped"}
+    return settle_bill(state, hold, bill(state, hold, with_))
+
+
+def settle_bill(state: State, hold: Hold, made: Bill) -> dict[str, Any]:
+    """Post a bill; more than one operation may be is posted as the most and stops the scope."""
+    if made.nano_usd > OPERATION_MAX:
+        made.nano_usd = OPERATION_MAX
+        made.flags |= {"capped"}
         state.stop_capped(hold.scope)
-    return post(state, hold, "settle", receipt(cost, nano_usd, flags), used(nano_usd, usage))
+    amounts = used(made.nano_usd, made.usage or made.tokens or {})
+    return post(state, hold, "settle", made.answer(), amounts)
 
 
-def bill(state: State, hold: Hold, with_: dict[str, Any]) -> tuple[Fraction, int, Usage, set[str]]:
+def bill(state: State, hold: Hold, with_: dict[str, Any]) -> Bill:
     """Exact cost, posted amount, usage and flags. A complete reply without usage is the whole hold."""
     reserved = Fraction(hold.nano_usd, NANO)
     if "cost" in with_:
         cost = usd_exact(with_["cost"], "cost")
-        return cost, posted(cost), {}, set()
+        return Bill(cost, posted(cost))
     if "usage" not in with_ and "reply" not in with_:
-        return reserved, hold.nano_usd, {}, set()
-    usage = usage_of(with_["reply"]) if "reply" in with_ else checked_usage(with_["usage"])
-    if usage is None:
+        return Bill(reserved, hold.nano_usd)
+    if "reply" in with_:
+        reply = read(provider(hold), hold.model, with_["reply"])
+    else:
+        reply = Reply(usage=checked_usage(with_["usage"]))
+    return bill_reply(state, hold, reply)
+
+
+def bill_reply(state: State, hold: Hold, reply: Reply) -> Bill:
+    """A reply, plain or put together from a stream."""
+    if reply.usage is None:
         into, out = hold.tokens
-        return reserved, hold.nano_usd, {"input": into, "output": out}, {"estimated", "no_usage"}
-    cost, nano_usd, flags = priced(state, hold, usage, served(with_))
-    return cost, nano_usd, usage, flags
+        told = {"input": into, "output": out}
+        reserved = Fraction(hold.nano_usd, NANO)
+        flags = {"estimated", "no_usage"}
+        return Bill(reserved, hold.nano_usd, flags=flags, anomalies=reply.anomalies, tokens=told)
+    return priced(state, hold, reply)
+
+
+def provider(hold: Hold) -> str | None:
+    """As the catalog names it."""
+    return hold.entry.provider if hold.entry else None
 
 
 def post(
@@ -76,32 +125,47 @@ def rolled_over(state: State, accounts: list[Account]) -> bool:
     return any(account.end is not None and account.end <= state.now for account in accounts)
 
 
-def served(with_: dict[str, Any]) -> str | None:
-    """The model that the reply names."""
-    reply = with_.get("reply")
-    return reply.get("model") if isinstance(reply, dict) else None
-
-
-def priced(state: State, hold: Hold, usage: Usage, model: str | None) -> tuple[Fraction, int, set[str]]:
+def priced(state: State, hold: Hold, reply: Reply) -> Bill:
     """Exact cost and posted amount under the rules of the reserve. Unknown is not free."""
-    entry = hold.entry
-    if entry is None:
-        return Fraction(0), hold.nano_usd, {"unknown_model"}
-    flags: set[str] = set()
-    key = (entry.provider, entry.model)
-    if model is not None and model not in (entry.model, *entry.body.get("aliases", [])):
-        known = [e for e in hold.catalog.entries.values() if e.provider == entry.provider]
-        found = next((e for e in known if model in (e.model, *e.body.get("aliases", []))), None)
-        if found is None or not found.body.get("prices"):
-            flags |= {"unknown_model"}
+    assert reply.usage is not None
+    made = Bill(Fraction(0), hold.nano_usd, usage={}, flags=set(), anomalies=reply.anomalies)
+    if hold.entry is None:
+        made.usage, made.flags = reply.usage, {"unknown_model"}
+        return made
+    key = (hold.entry.provider, hold.entry.model)
+    context: Context = hold.context | reply.context
+    for at, (model, usage) in enumerate([(reply.model, reply.usage), *reply.parts]):
+        entry = serving(hold, model)
+        if entry is None:
+            made.flags |= {"unknown_model"}
             state.not_trusted[key] = "unknown_model"
-        else:
-            entry = found
-    cost, _, unpriced = entry.cost(usage, day(hold.at), hold.tier)
-    if unpriced:
-        flags |= {"unpriced"}
-        state.not_trusted[key] = "unpriced_bucket"
-    return cost, max(posted(cost), hold.nano_usd if flags else 0), flags
+        # Another model's part has no price without its entry; the reply has that of the model asked for.
+        entry = entry or (hold.entry if at == 0 else None)
+        if entry is not None:
+            cost, lines, unpriced = entry.cost(usage, day(hold.at), context)
+            made.cost += cost
+            made.lines += lines
+            if unpriced:
+                made.flags |= {"unpriced"}
+                state.not_trusted[key] = "unpriced_bucket"
+        for bucket, n in usage.items():
+            made.usage = (made.usage or {}) | {bucket: (made.usage or {}).get(bucket, 0) + n}
+    if reply.reported is not None and hold.entry.provider in PREFERRED:
+        made.computed, made.cost = made.cost, reply.reported
+        made.flags |= {"reported"}
+    made.nano_usd = max(posted(made.cost), hold.nano_usd if made.flags & {"unpriced", "unknown_model"} else 0)
+    return made
+
+
+def serving(hold: Hold, model: str | None) -> Entry | None:
+    """The entry of the model that served, under the rules of the reserve."""
+    assert hold.entry is not None
+    if model is None or model in (hold.model, hold.entry.model, *hold.entry.body.get("aliases", [])):
+        return hold.entry
+    try:
+        return hold.catalog.resolve(hold.entry.provider, model)
+    except Denial:
+        return None
 
 
 def exceeds(hold: Hold, amounts: tuple[tuple[str, int], ...]) -> bool:
@@ -119,26 +183,41 @@ def release(state: State, hold: Hold) -> dict[str, Any]:
     return {"ok": True}
 
 
-def floor_of(hold: Hold, margin: int = 0) -> Usage:
-    """Input as reserved and output counted so far, with a margin that stays within the hold."""
+def floor_of(hold: Hold, told: Usage, margin: int = 0) -> Usage:
+    """Input as told, else as reserved; output counted so far, with a margin that stays within the hold."""
     into, most = hold.tokens
-    return {
-        "input": into,
-        "output": min(hold.stream.output_floor + margin, max(most, hold.stream.output_floor)),
-    }
+    usage = dict(told)
+    if total(usage, is_input) == 0:
+        usage["input"] = into
+    seen = seen_output(usage)
+    counted = max(seen, hold.stream.output_floor)
+    if margin:
+        counted = min(counted + margin, max(most, counted))
+    usage["output"] = usage.get("output", 0) + counted - seen
+    return {bucket: n for bucket, n in usage.items() if n}
 
 
 def floor(state: State, hold: Hold, what: str) -> dict[str, Any]:
     """Abandoned or cut: floor, rest by the expiry policy. Closed by us: floor and margin, rest released."""
-    final = hold.stream.buckets()
-    if final is not None:
-        return settle(state, hold, {"usage": final})
+    reply = hold.stream.reply(provider(hold), hold.model)
+    if hold.stream.complete:
+        return settle_bill(state, hold, bill_reply(state, hold, reply))
     if hold.state not in ("held", "expired"):
         raise Fault("id_reused")
-    usage = floor_of(hold, CANCEL_MARGIN if what == "close" else 0)
-    cost = hold.entry.cost(usage, day(hold.at), hold.tier)[0] if hold.entry else Fraction(0)
-    answer = receipt(cost, posted(cost), {"estimated"})
-    return post(state, hold, "settle" if what == "close" else "abandon", answer, used(posted(cost), usage))
+    margin = CANCEL_MARGIN if what == "close" else 0
+    reply.usage = floor_of(hold, reply.usage or {}, margin)
+    made = Bill(Fraction(0), 0, reply.usage) if hold.entry is None else priced(state, hold, reply)
+    made.flags |= {"estimated"}
+    end = "settle" if what in ("close", "finish") else "abandon"
+    return post(state, hold, end, made.answer(), used(made.nano_usd, made.usage or {}))
+
+
+def finish(state: State, hold: Hold) -> dict[str, Any]:
+    """The stream came to its end: with its last word, without any, or with only the first ones."""
+    reply = hold.stream.reply(provider(hold), hold.model)
+    if hold.stream.complete or reply.usage is None:
+        return settle_bill(state, hold, bill_reply(state, hold, reply))
+    return floor(state, hold, "finish")
 
 
 def expire(state: State) -> dict[str, Any]:

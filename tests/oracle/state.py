@@ -12,9 +12,9 @@ import windows
 from accounts import Account, Counters, Fact, Leg
 from amounts import Fault, label
 from policy import Budget, Policy, Scope, matches
-from prices import Catalog, Entry
-from replies import Stream
+from prices import Catalog, Context, Entry
 from runs import Run
+from streams import Stream
 from windows import shown
 
 SCOPE_KEYS = ("tenant", "user", "feature", "agent", "session")
@@ -44,7 +44,8 @@ class Hold:
     deadline: datetime
     answer: dict[str, Any]
     catalog: Catalog
-    tier: str | None = None
+    model: str = ""
+    context: Context = field(default_factory=dict)
     run: Run | None = None
     tool: bool = False
     state: str = "held"

@@ -98,6 +98,7 @@ impl ModelEntry {
         match context.tier {
             None | Some(Tier::Standard) => self.cost_in(period, usage, context, None),
             Some(Tier::Auto) => self.cost_of_dearest(period, usage, context),
+            Some(Tier::Provisioned) => tokens_paid_by_the_hour(self.cost_in(period, usage, context, context.tier)),
             tier => self.cost_in(period, usage, context, tier),
         }
     }
@@ -161,6 +162,19 @@ impl ModelEntry {
             amount: amount.unwrap_or(OVERFLOW),
         });
     }
+}
+
+/// Provisioned throughput has no charge per token; what else was used is billed.
+#[cold]
+fn tokens_paid_by_the_hour(mut cost: Cost) -> Cost {
+    cost.unpriced.retain(|bucket| !bucket.is_tokens());
+    for line in cost.lines.iter_mut().filter(|line| line.bucket.is_tokens()) {
+        (line.rate, line.amount) = (Rate::ZERO, AttoUsd::ZERO);
+    }
+    let amounts = cost.lines.iter().map(|line| line.amount);
+    let total = amounts.into_iter().try_fold(AttoUsd::ZERO, AttoUsd::checked_add);
+    (cost.total, cost.overflow) = (total.unwrap_or(OVERFLOW), total.is_none());
+    cost
 }
 
 /// How a line that is not a whole number of 10⁻¹⁸ USD is rounded.

@@ -315,6 +315,10 @@ fn context(held: &Held, reply: Option<&Reply>, now: Timestamp) -> PriceContext {
         context.tier = reply.tier.or(context.tier);
         context.speed = reply.speed.clone().or(context.speed);
         context.geo = reply.geo.clone().or(context.geo);
+        context.search_context = reply.search_context.clone().or(context.search_context);
+        context.search_type = reply.search_type.clone().or(context.search_type);
+        context.size = reply.size.clone().or(context.size);
+        context.quality = reply.quality.clone().or(context.quality);
     }
     context
 }

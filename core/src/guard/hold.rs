@@ -116,7 +116,7 @@ impl Hold {
         self.held.as_ref().map_or(SpanIds::NONE, |held| held.span)
     }
 
-    /// The reply will come in pieces: pass each to [`Hold::chunk`].
+    /// The reply will come in pieces: pass each to [`Hold::chunk`]. Without an API the pieces tell it.
     pub fn stream(&mut self, api: Option<Api>) {
         if let Some(held) = &mut self.held {
             held.begin_stream(api);
@@ -252,7 +252,8 @@ impl Held {
     }
 
     fn begin_stream(&mut self, api: Option<Api>) {
-        let reader = api.map(|api| StreamReader::new(api, self.provider().map(|provider| &**provider)));
+        let provider = self.provider().map(|provider| &**provider);
+        let reader = Some(StreamReader::new(api, provider).for_model(&self.model));
         self.stream = Some(Box::new(Stream { reader, times: StreamTimes::default(), last: None }));
     }
 

@@ -52,13 +52,16 @@ fn ok() -> Value {
     json!({ "ok": true })
 }
 
-/// An answer as stories write it: flags sorted, an answer of nothing is `ok`.
+/// An answer as stories write it: flags sorted, anomalies by their rules, an answer of nothing is `ok`.
 fn shown(answer: Answer) -> Value {
     match answer {
         Ok(Value::Null) => ok(),
         Ok(mut answer) => {
             if let Some(Value::Array(flags)) = answer.get_mut("flags") {
                 flags.sort_by_key(ToString::to_string);
+            }
+            if let Some(Value::Array(anomalies)) = answer.get_mut("anomalies") {
+                anomalies.iter_mut().for_each(|anomaly| *anomaly = anomaly["rule"].take());
             }
             answer
         }
@@ -188,11 +191,11 @@ impl Runner {
     }
 
     fn chunk(&mut self, step: &Value, with: &Map<String, Value>) -> Result<(), Failure> {
-        let api = with["api"].as_str().and_then(Api::parse).expect("an API");
+        let api = with.get("api").map(|api| api.as_str().and_then(Api::parse).expect("an API"));
         let first = self.streams.insert(name(step, "hold"));
         let hold = self.hold(step)?;
         if first {
-            hold.stream(Some(api));
+            hold.stream(api);
         }
         hold.chunk(&with["event"]);
         Ok(())

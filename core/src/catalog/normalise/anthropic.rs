@@ -77,38 +77,50 @@ fn message(map: &Map<String, Value>, notes: &mut Notes) -> Option<Usage> {
 }
 
 /// The top level is the sum of the `message` entries. Compactions come on top at the same model; advisors and the
-/// fallback that served come on top at their own. A fallback's declined predecessors are `message` entries of
-/// another model and are not billed.
+/// fallback that served come on top at their own. When a fallback served, the `message` entries of the other models
+/// are attempts that were declined and are not billed; its own ones are its earlier turns.
 fn add_iterations(iterations: &[Value], usage: &mut Usage, parts: &mut Vec<Part>, notes: &mut Notes) {
     let served = iterations.iter().rev().find(|entry| kind(entry) == "fallback_message");
     let served = served.and_then(|entry| label(entry.get("model")));
-    let (mut messages, mut kept, mut compactions) = (Usage::new(), Usage::new(), Usage::new());
+    let (mut messages, mut unnamed, mut compactions) = (Usage::new(), Usage::new(), Usage::new());
+    let (mut on_top, mut turns) = (Vec::new(), Vec::new());
     for entry in iterations {
         let Some(used) = entry.as_object().and_then(|map| message(map, notes)) else { continue };
-        let model = label(entry.get("model"));
-        match (kind(entry), model) {
+        match (kind(entry), label(entry.get("model"))) {
             ("message", model) => {
                 add(&mut messages, &used);
-                if model.is_none() || served.is_none() || model == served {
-                    add(&mut kept, &used);
+                match model {
+                    None => add(&mut unnamed, &used),
+                    Some(model) if Some(&model) == served.as_ref() => add_part(&mut turns, model, &used),
+                    Some(_) => {}
                 }
             }
-            ("advisor_message" | "fallback_message", Some(model)) => add_part(parts, model, used),
-            _ => add(&mut compactions, &used),
+            ("advisor_message" | "fallback_message", Some(model)) => add_part(&mut on_top, model, &used),
+            ("compaction", _) => add(&mut compactions, &used),
+            (other, _) => {
+                // Not known to be inside the top level: billed on top.
+                notes.add(Rule::Iterations, || format!("an entry of the kind {:?}", shorten(other)));
+                add(&mut compactions, &used);
+            }
         }
-    }
-    if parts.len() > PARTS_MAX {
-        notes.unreadable(Rule::TooManyModels, || format!("{} models", parts.len()));
-        parts.truncate(PARTS_MAX);
     }
     if messages.total_tokens() != usage.total_tokens() {
         // Not the documented sum: the top level stands, nothing is taken off it.
         let (sum, top) = (messages.total_tokens(), usage.total_tokens());
         notes.add(Rule::Iterations, || format!("messages {sum}, top level {top}"));
     } else if served.is_some() {
-        *usage = kept;
+        *usage = unnamed;
+        turns.iter().for_each(|part| add_part(&mut on_top, part.model.clone(), &part.usage));
     }
+    if on_top.len() > PARTS_MAX {
+        notes.unreadable(Rule::TooManyModels, || format!("{} models", on_top.len()));
+    }
+    parts.append(&mut on_top);
     add(usage, &compactions);
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 fn kind(entry: &Value) -> &str {
@@ -121,9 +133,11 @@ fn add(usage: &mut Usage, more: &Usage) {
     }
 }
 
-fn add_part(parts: &mut Vec<Part>, model: Label, used: Usage) {
-    match parts.iter_mut().find(|part| part.model == model) {
-        Some(part) => add(&mut part.usage, &used),
-        None => parts.push(Part { model, usage: used }),
+fn add_part(parts: &mut Vec<Part>, model: Label, used: &Usage) {
+    if let Some(part) = parts.iter_mut().find(|part| part.model == model) {
+        add(&mut part.usage, used);
+    } else if parts.len() <= PARTS_MAX {
+        // One more than may be is kept, to see that there are too many.
+        parts.push(Part { model, usage: *used });
     }
 }

@@ -1,25 +1,46 @@
-//! Amazon Bedrock Converse: input excludes the cache, except for OpenAI's models in a stream.
+//! Amazon Bedrock Converse, and Amazon Nova's own shape, which is the same: input excludes the cache, except for OpenAI's
+//! models in a stream.
 
 use super::figures::Figures;
 use super::reply::{Notes, Reply, Rule, label, list, object};
 use super::tokens::{Convention, Place, Tokens, Written, disjoint};
 use crate::values::Usage;
+use crate::values::scope::Label;
 use serde_json::{Map, Value};
 
 /// A whole reply, or the `metadata` event of a stream. Converse does not name the model: `model` is the requested one.
 pub(super) fn reply(map: &Map<String, Value>, model: Option<&str>) -> Reply {
     let mut notes = Notes::default();
-    let mut reply =
-        Reply { finish_reasons: label(map.get("stopReason")).into_iter().collect(), ..Reply::default() };
+    let router = object(map, "trace").and_then(|trace| object(trace, "promptRouter"));
+    let mut reply = Reply {
+        model: router.and_then(|router| label(router.get("invokedModelId"))),
+        finish_reasons: label(map.get("stopReason")).into_iter().collect(),
+        error: EXCEPTIONS.iter().find(|name| map.contains_key(**name)).map(|name| Label::from(*name)),
+        ..Reply::default()
+    };
     reply.set_tier(object(map, "serviceTier").and_then(|tier| tier.get("type")));
+    let latency = object(map, "performanceConfig").and_then(|config| label(config.get("latency")));
+    reply.speed = latency.filter(|latency| &**latency != "standard");
     if let Some(usage) = object(map, "usage") {
-        reply.usage = read_usage(usage, model, &mut notes);
+        // Only a whole reply brings its message.
+        let streamed = !map.contains_key("output");
+        reply.usage = read_usage(usage, model.filter(|_| streamed), &mut notes);
     }
     reply.anomalies = notes.anomalies;
     reply
 }
 
-fn read_usage(map: &Map<String, Value>, model: Option<&str>, notes: &mut Notes) -> Option<Usage> {
+/// How a stream says that it broke.
+pub(super) const EXCEPTIONS: [&str; 5] = [
+    "internalServerException",
+    "modelStreamErrorException",
+    "serviceUnavailableException",
+    "throttlingException",
+    "validationException",
+];
+
+/// `streamed_by`: the model of a stream.
+fn read_usage(map: &Map<String, Value>, streamed_by: Option<&str>, notes: &mut Notes) -> Option<Usage> {
     let mut figures = Figures::new(Some(map), notes);
     let mut tokens = Tokens {
         input: figures.get(&["inputTokens"]),
@@ -44,7 +65,7 @@ fn read_usage(map: &Map<String, Value>, model: Option<&str>, notes: &mut Notes) 
     tokens.written = Written::new(written, split, notes);
     let cache = tokens.cached.saturating_add(tokens.written.sum());
     // OpenAI's models report an input that includes the cache, and then a total that counts it twice.
-    let openai = model.is_some_and(|model| model.contains("openai."));
+    let openai = streamed_by.is_some_and(|model| model.contains("openai."));
     let convention = if openai && cache > 0 && tokens.input >= cache {
         notes.add(Rule::CacheInsideInput, || format!("cache {cache}, input {}", tokens.input));
         Convention { cache: Place::Inside, reasoning: Place::Inside, total_decides: false }

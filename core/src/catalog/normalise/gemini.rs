@@ -1,4 +1,4 @@
-//! Gemini and Vertex `generateContent`: the prompt includes the cache, candidates exclude thoughts.
+//! Gemini and Vertex `generateContent`, Live and embeddings: the prompt includes the cache, candidates exclude thoughts.
 
 use super::figures::Figures;
 use super::reply::{Notes, Reply, Rule, label, list, object};
@@ -7,6 +7,10 @@ use crate::catalog::Tier;
 use crate::values::scope::Label;
 use crate::values::{AttoUsd, Bucket, Usage};
 use serde_json::{Map, Value};
+
+/// What Gemini documents, whatever the names.
+pub(super) const CONVENTION: Convention =
+    Convention { cache: Place::Inside, reasoning: Place::Outside, total_decides: true };
 
 /// A whole reply; keys in camel case (the API, JavaScript) or snake case (Python's `model_dump`).
 pub(super) fn reply(map: &Map<String, Value>) -> Reply {
@@ -28,6 +32,8 @@ pub(super) fn reply(map: &Map<String, Value>) -> Reply {
     }
     if let Some(usage) = either(map, "usageMetadata", "usage_metadata").and_then(Value::as_object) {
         read_usage(usage, &mut reply, &mut notes);
+    } else {
+        reply.usage = embeddings(map, &mut notes);
     }
     if let Some(usage) = &mut reply.usage {
         count_grounding(map, reply.model.as_deref(), usage);
@@ -76,24 +82,27 @@ fn usage(map: &Map<String, Value>, notes: &mut Notes) -> Option<Usage> {
         }
         return None;
     }
-    tokens.input_media = media(map, "promptTokensDetails", "prompt_tokens_details", notes);
-    tokens.cached_media = media(map, "cacheTokensDetails", "cache_tokens_details", notes);
-    tokens.output_media = media(map, "candidatesTokensDetails", "candidates_tokens_details", notes);
-    let convention = Convention { cache: Place::Inside, reasoning: Place::Outside, total_decides: true };
-    let usage = disjoint(&tokens, convention, notes);
+    let listed =
+        |camel, snake| either(map, camel, snake).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    tokens.input_media = media(listed("promptTokensDetails", "prompt_tokens_details"), notes);
+    tokens.cached_media = media(listed("cacheTokensDetails", "cache_tokens_details"), notes);
+    tokens.output_media = match listed("candidatesTokensDetails", "candidates_tokens_details") {
+        [] => media(listed("responseTokensDetails", "response_tokens_details"), notes),
+        listed => media(listed, notes),
+    };
+    let usage = disjoint(&tokens, CONVENTION, notes);
     notes.trust(usage)
 }
 
 /// A list of counts by modality. What it leaves out is text; documents are priced as images.
-fn media(map: &Map<String, Value>, camel: &str, snake: &str, notes: &mut Notes) -> Media {
+pub(super) fn media(entries: &[Value], notes: &mut Notes) -> Media {
     let mut media = Media::default();
-    let entries = either(map, camel, snake).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for entry in entries.iter().filter_map(Value::as_object) {
-        let tokens = Figures::new(Some(entry), notes).get(&["tokenCount", "token_count"]);
+        let tokens = Figures::new(Some(entry), notes).get(&["tokenCount", "token_count", "tokens"]);
         let slot = match entry.get("modality").and_then(Value::as_str).unwrap_or("") {
-            "AUDIO" => &mut media.audio,
-            "IMAGE" | "DOCUMENT" => &mut media.image,
-            "VIDEO" => &mut media.video,
+            "AUDIO" | "audio" => &mut media.audio,
+            "IMAGE" | "DOCUMENT" | "image" | "document" => &mut media.image,
+            "VIDEO" | "video" => &mut media.video,
             _ => continue,
         };
         *slot = slot.saturating_add(tokens);
@@ -101,11 +110,29 @@ fn media(map: &Map<String, Value>, camel: &str, snake: &str, notes: &mut Notes) 
     media
 }
 
+/// The input of an embedding: Vertex tells it per text, the Gemini API not at all.
+fn embeddings(map: &Map<String, Value>, notes: &mut Notes) -> Option<Usage> {
+    let mut input = None;
+    for prediction in
+        list(map, "predictions").iter().chain(list(map, "embeddings")).filter_map(Value::as_object)
+    {
+        let statistics = object(prediction, "embeddings").unwrap_or(prediction);
+        let tokens =
+            Figures::new(object(statistics, "statistics"), notes).any(&["token_count", "tokenCount"]);
+        input = tokens.map(|tokens| tokens.saturating_add(input.unwrap_or(0))).or(input);
+    }
+    let usage = Usage::new().with(Bucket::Input, input?);
+    notes.trust(usage)
+}
+
 /// Grounding is billed per grounded prompt up to Gemini 2 and per query from Gemini 3 on.
+pub(super) fn per_prompt(model: Option<&str>) -> bool {
+    let version = model.and_then(|model| model.strip_prefix("gemini-"));
+    version.is_some_and(|version| version.starts_with(['1', '2']))
+}
+
 fn count_grounding(map: &Map<String, Value>, model: Option<&str>, usage: &mut Usage) {
-    let per_prompt = model
-        .and_then(|model| model.strip_prefix("gemini-"))
-        .is_some_and(|version| version.starts_with(['1', '2']));
+    let per_prompt = per_prompt(model);
     for candidate in list(map, "candidates").iter().filter_map(Value::as_object) {
         let grounding =
             either(candidate, "groundingMetadata", "grounding_metadata").and_then(Value::as_object);

@@ -1,19 +1,57 @@
-//! A provider's own reply, read into disjoint buckets. One file per provider; what they share is how a number is
-//! read (`number`) and how totals with parts become buckets (`tokens`).
+//! A provider's own reply, read into disjoint buckets. One file per provider family; what they share is how a number is
+//! read (`number`, `figures`) and how totals with parts become buckets (`tokens`).
 //!
 //! The rules: integers stay integers; of several spellings of one figure the most specific counts; the provider's
 //! total decides between two readings; a figure that no reading explains is never clamped but billed at the larger
-//! cost, with an [`Anomaly`]; a figure that is not a number makes the whole usage unknown.
+//! cost, with an [`Anomaly`]; a figure that is not a number makes the whole usage unknown. The family is told by the
+//! reply's shape (`shape`), the provider's id decides only what shapes leave open, so that a compatible server that
+//! nobody has heard of is read as well.
+//!
+//! | API | read by | input | reasoning | total decides |
+//! |---|---|---|---|---|
+//! | OpenAI and Azure: Chat, Responses, Realtime, Completions, Embeddings, transcription by token | `openai` | includes the cache | inside | yes |
+//! | their hosted tools | `tools` | | | |
+//! | images, the image tool, vectors | `images` | includes the cache | | no |
+//! | transcription by duration | `transcription` | | | |
+//! | Anthropic Messages, also on Vertex, Azure, Bedrock; iterations | `anthropic` | excludes the cache | inside | no total |
+//! | Gemini and Vertex `generateContent`, Live, embeddings; traffic type | `gemini` | includes the cache | outside | yes |
+//! | Gemini Interactions | `interactions` | includes the cache | outside | yes |
+//! | Bedrock Converse, Nova | `bedrock` | excludes the cache; OpenAI's models in a stream include it | inside | yes |
+//! | Bedrock InvokeModel: Titan, Llama, Mistral, Cohere, the metrics of streams | `invoke` | excludes the cache | inside | no total |
+//! | xAI Chat, Responses, gRPC | `openai`, `xai` | includes the cache | as the total says, else outside | yes |
+//! | Perplexity | `openai`, `perplexity` | | outside | no: it leaves reasoning out |
+//! | Mistral: chat, conversations, audio, documents | `openai`, `mistral` | includes the cache | inside | not with audio, which is billed by time |
+//! | Cohere | `cohere` | as billed; cached tokens are information | inside | no |
+//! | Groq: streams, compound systems | `openai`, `groq` | includes the cache | inside | yes |
+//! | DeepSeek, Moonshot, Fireworks, Together, Cerebras, Z.AI, vLLM, Databricks, Cloudflare; Gemini's and Anthropic's compatible endpoints; OpenRouter | `openai` | includes the cache | inside; what a total has more is reasoning | yes |
+//! | what a provider says it charges: xAI, OpenRouter, Perplexity | `reported` | | | |
+//! | Ollama | `ollama` | as told | inside | no total |
+//!
+//! Sources: the vendors' SDKs (openai 3.57, anthropic 2.13, google-genai 3.6, botocore 1.44, mistralai 3.7, cohere 7.3,
+//! groq 1.7, xai-sdk 1.21, perplexityai 0.46), real replies, and the threads that `tests/vectors/costs.json` cites.
 
 mod anthropic;
 mod bedrock;
+mod cohere;
 mod figures;
 mod gemini;
+mod groq;
+mod images;
+mod interactions;
+mod invoke;
+mod mistral;
 mod number;
+mod ollama;
 mod openai;
+mod perplexity;
 mod reply;
+mod reported;
+mod shape;
 mod stream;
 mod tokens;
+mod tools;
+mod transcription;
+mod xai;
 
 pub(crate) use reply::tier;
 pub use reply::{Anomaly, Part, Reply, Rule};
@@ -23,6 +61,7 @@ use crate::codes::Code;
 use crate::error::{Error, Result};
 use crate::values::{Bucket, Usage};
 use serde_json::{Map, Value};
+use shape::Family;
 
 /// Normalises a reply. The API is told by the reply's shape; `provider` (a catalog id) decides what shapes leave open.
 ///
@@ -47,28 +86,38 @@ pub fn reply_of(provider: Option<&str>, model: Option<&str>, value: &Value) -> R
         )
         .hint("settle with the provider's reply, its usage object, or a Usage"));
     };
-    let map = unwrap(map);
-    Ok(match shape(provider, map) {
-        Shape::Own(buckets) => Reply { usage: Some(usage(buckets)?), ..Reply::default() },
-        Shape::Gemini => gemini::reply(map),
-        Shape::Bedrock => bedrock::reply(map, model),
-        Shape::Anthropic => anthropic::reply(map),
-        Shape::OpenAi => openai::reply(provider, map),
-        Shape::BareUsage => {
-            let mut whole = Map::new();
-            let name = if map.keys().any(|key| key.contains("oken_count") || key.contains("okenCount")) {
-                "usageMetadata"
-            } else {
-                "usage"
-            };
-            whole.insert(name.to_owned(), Value::Object(map.clone()));
-            match shape(provider, &whole) {
-                Shape::Gemini => gemini::reply(&whole),
-                Shape::Bedrock => bedrock::reply(&whole, model),
-                Shape::Anthropic => anthropic::reply(&whole),
-                _ => openai::reply(provider, &whole),
-            }
+    let map = shape::unwrap(map);
+    let Some(name) = shape::bare_usage(map) else {
+        return read(shape::family(provider, map), provider, model, map);
+    };
+    let mut whole = Map::new();
+    whole.insert(name.to_owned(), Value::Object(map.clone()));
+    read(shape::family(provider, &whole), provider, model, &whole)
+}
+
+/// Reads a reply of a known family.
+fn read(
+    family: Family,
+    provider: Option<&str>,
+    model: Option<&str>,
+    map: &Map<String, Value>,
+) -> Result<Reply> {
+    Ok(match family {
+        Family::Own => {
+            let buckets = reply::object(map, "usage").unwrap_or(map);
+            Reply { usage: Some(usage(buckets)?), ..Reply::default() }
         }
+        Family::Gemini => gemini::reply(map),
+        Family::Interactions => interactions::reply(map),
+        Family::Converse => bedrock::reply(map, model),
+        Family::Invoke => invoke::reply(map),
+        Family::Anthropic => anthropic::reply(map),
+        Family::Cohere => cohere::reply(map),
+        Family::Ollama => ollama::reply(map),
+        Family::Images => images::reply(provider, map),
+        Family::Transcription => transcription::reply(map),
+        Family::Ocr => mistral::ocr(map),
+        Family::OpenAi => openai::reply(provider, map),
     })
 }
 
@@ -95,86 +144,6 @@ pub fn usage(buckets: &Map<String, Value>) -> Result<Usage> {
         }
     }
     Ok(usage)
-}
-
-enum Shape<'a> {
-    Own(&'a Map<String, Value>),
-    Gemini,
-    Bedrock,
-    Anthropic,
-    OpenAi,
-    /// Only the usage object itself.
-    BareUsage,
-}
-
-fn shape<'a>(provider: Option<&str>, map: &'a Map<String, Value>) -> Shape<'a> {
-    let has = |key: &str| map.contains_key(key);
-    let gemini = ["usageMetadata", "usage_metadata", "candidates", "promptFeedback", "prompt_feedback"];
-    if gemini.iter().any(|key| has(key)) || (provider == Some("google") && has("error")) {
-        return Shape::Gemini;
-    }
-    let Some(usage) = reply::object(map, "usage") else {
-        return match map.get("type").and_then(Value::as_str) {
-            Some("message" | "error") => Shape::Anthropic,
-            _ if is_usage(map) => Shape::BareUsage,
-            _ if is_own(map) => Shape::Own(map),
-            _ => Shape::OpenAi,
-        };
-    };
-    let in_usage = |key: &str| usage.contains_key(key);
-    if in_usage("prompt_tokens") || in_usage("completion_tokens") {
-        return Shape::OpenAi;
-    }
-    if in_usage("inputTokens") || in_usage("outputTokens") {
-        return Shape::Bedrock;
-    }
-    const ANTHROPIC: [&str; 8] = [
-        "cache_read_input_tokens",
-        "cache_creation_input_tokens",
-        "cache_creation",
-        "server_tool_use",
-        "inference_geo",
-        "speed",
-        "iterations",
-        "fallback_credit",
-    ];
-    if map.get("type").and_then(Value::as_str) == Some("message")
-        || (!in_usage("input_tokens_details") && ANTHROPIC.iter().any(|key| in_usage(key)))
-        || (provider == Some("anthropic") && !in_usage("total_tokens"))
-    {
-        return Shape::Anthropic;
-    }
-    if is_own(usage) { Shape::Own(usage) } else { Shape::OpenAi }
-}
-
-fn is_usage(map: &Map<String, Value>) -> bool {
-    const NAMES: [&str; 9] = [
-        "prompt_tokens",
-        "completion_tokens",
-        "input_tokens",
-        "output_tokens",
-        "inputTokens",
-        "outputTokens",
-        "promptTokenCount",
-        "prompt_token_count",
-        "totalTokenCount",
-    ];
-    NAMES.iter().any(|name| map.contains_key(*name))
-}
-
-/// Usage in our own words: not empty and nothing else in it. No provider uses these names.
-fn is_own(map: &Map<String, Value>) -> bool {
-    !map.is_empty() && map.keys().all(|key| Bucket::from_key(key).is_some())
-}
-
-/// The reply inside an envelope: Cloudflare's `result`, the last event of a Responses stream.
-fn unwrap(map: &Map<String, Value>) -> &Map<String, Value> {
-    let event = map.get("type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("response."));
-    let inner = if event { reply::object(map, "response") } else { reply::object(map, "result") };
-    match inner {
-        Some(inner) if event || inner.contains_key("usage") => inner,
-        _ => map,
-    }
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -40,17 +40,21 @@ fn whole(number: &Number) -> Option<u64> {
 }
 
 /// A number × 10^`scale` as a whole number, rounded up: seconds as milliseconds are `scaled(seconds, 3)`.
-pub(super) fn scaled(value: Option<&Value>, scale: i32) -> Option<u64> {
-    let Some(Value::Number(number)) = value else { return None };
-    let (count, exact) = Exact::read(&number.to_string())?.at_scale(scale)?;
-    let up = if exact { count } else { count.checked_add(1)? };
-    u64::try_from(up).ok().filter(|count| *count <= QUANTITY_MAX)
+pub(super) fn scaled(value: Option<&Value>, scale: i32) -> Count {
+    let scaled = |exact: Exact| {
+        let (count, exact) = exact.at_scale(scale)?;
+        let up = if exact { count } else { count.checked_add(1)? };
+        u64::try_from(up).ok().filter(|count| *count <= QUANTITY_MAX)
+    };
+    match value {
+        None | Some(Value::Null) => Count::Absent,
+        Some(value) => Exact::of(value).and_then(scaled).map_or(Count::Damaged, Count::Whole),
+    }
 }
 
 /// An amount of money in units of 10^-`digits` USD (`0` is USD), never negative; more decimals than 18 round up.
 pub(super) fn money(value: Option<&Value>, digits: i32) -> Option<AttoUsd> {
-    let Some(Value::Number(number)) = value else { return None };
-    let (atto, exact) = Exact::read(&number.to_string())?.at_scale(18i32.checked_sub(digits)?)?;
+    let (atto, exact) = Exact::of(value?)?.at_scale(18i32.checked_sub(digits)?)?;
     if atto < 0 {
         return None;
     }
@@ -66,6 +70,15 @@ struct Exact {
 impl Exact {
     /// Most digits: an `f64` prints at most 17, an integer of JSON at most 20.
     const DIGITS_MAX: usize = 30;
+
+    /// A JSON number, or a decimal as text (protobuf's JSON writes 64-bit integers so).
+    fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Number(number) => Self::read(&number.to_string()),
+            Value::String(text) if text.starts_with(|c: char| c.is_ascii_digit()) => Self::read(text),
+            _ => None,
+        }
+    }
 
     fn read(text: &str) -> Option<Self> {
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
@@ -146,13 +159,21 @@ mod tests {
         assert_eq!(money(Some(&json!(1e-300)), 0), Some(AttoUsd(1)), "a remainder rounds up");
         assert_eq!(money(Some(&json!(-1)), 0), None);
         assert_eq!(money(Some(&json!(1e300)), 0), None);
-        assert_eq!(money(Some(&json!("0.1")), 0), None);
+        assert_eq!(money(Some(&json!("0.1")), 0).unwrap().to_string(), "0.1");
+        for text in ["", "-1", ".5", "1,5", "1_000", "NaN", "0x10", "1e999999999"] {
+            assert_eq!(money(Some(&json!(text)), 0), None, "{text}");
+        }
     }
 
     #[test]
     fn durations_round_up_to_milliseconds() {
-        assert_eq!(scaled(Some(&json!(12)), 3), Some(12_000));
-        assert_eq!(scaled(Some(&json!(0.0001)), 3), Some(1));
-        assert_eq!(scaled(Some(&json!({})), 3), None);
+        assert_eq!(scaled(Some(&json!(12)), 3), Count::Whole(12_000));
+        assert_eq!(scaled(Some(&json!(8.470000267028809)), 3), Count::Whole(8_471));
+        assert_eq!(scaled(Some(&json!("8.47")), 3), Count::Whole(8_470));
+        assert_eq!(scaled(Some(&json!(0.0001)), 3), Count::Whole(1));
+        assert_eq!(scaled(Some(&json!(null)), 3), Count::Absent);
+        for bad in [json!({}), json!(-1), json!(1e300), json!("soon")] {
+            assert_eq!(scaled(Some(&bad), 3), Count::Damaged, "{bad}");
+        }
     }
 }

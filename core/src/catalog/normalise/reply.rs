@@ -33,6 +33,14 @@ pub struct Reply {
     pub speed: Option<Label>,
     /// The data-residency zone that is priced apart: `us`, `eu`, …
     pub geo: Option<Label>,
+    /// How much a search read: `low`, `medium`, `high`.
+    pub search_context: Option<Label>,
+    /// The kind of search.
+    pub search_type: Option<Label>,
+    /// The size of the images that were made: `1024x1024`.
+    pub size: Option<Label>,
+    /// Their quality.
+    pub quality: Option<Label>,
     /// What the provider says it charges.
     pub reported_cost: Option<AttoUsd>,
     /// The backend's fingerprint.

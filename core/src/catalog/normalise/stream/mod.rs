@@ -2,13 +2,36 @@
 //!
 //! Usage in a stream is cumulative: the last value counts and nothing is ever added up. What arrives before the end
 //! is a floor; only the terminal figure is final. A reader keeps no text, only how much of it there was.
+//!
+//! | events | read by | usage comes |
+//! |---|---|---|
+//! | Chat Completions and what speaks it; Groq's `x_groq` | `openai` | in the last chunk; before the end it is a running count or a skeleton |
+//! | Responses, Realtime (each `response.done` is a response of its own) | `openai` | in the event that ends it |
+//! | images, transcription, speech | `media` | in the event that ends it |
+//! | Anthropic Messages | `anthropic` | in `message_start` and `message_delta`, field by field |
+//! | Gemini | `gemini` | in every chunk |
+//! | Gemini Interactions | `gemini` | in the event that ends it |
+//! | Bedrock Converse, Nova | `bedrock` | in `metadata` |
+//! | Bedrock InvokeModel of other families | `bedrock` | next to the content, and in the metrics of the last event |
+//! | Cohere, both versions | `cohere` | in the event that ends it |
+//! | Ollama | `ollama` | in the last object |
+//!
+//! The shape of an event tells its API; what the caller said counts where a shape tells nothing.
 
+mod anthropic;
+mod bedrock;
+mod cohere;
 mod events;
+mod gemini;
+mod media;
+mod ollama;
+mod openai;
 
 use super::reply::{Anomaly, Reply};
-use super::{anthropic, gemini, openai};
+use super::shape::{self, Family};
 use crate::requests::Api;
 use crate::values::scope::{LABEL_BYTES_MAX, Label};
+use events::Events;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
@@ -29,8 +52,12 @@ pub struct Chunk {
 /// Follows one stream.
 #[derive(Clone, Debug)]
 pub struct StreamReader {
-    api: Api,
+    /// The events, as the caller says or, better, as the first of them that is known tells.
+    events: Events,
+    told: bool,
     provider: Option<Label>,
+    /// The requested model, for APIs that do not name the one that serves.
+    model: Option<Label>,
     /// The fields of the reply so far, without its content.
     whole: Map<String, Value>,
     /// The choices so far, without their content.
@@ -62,12 +89,14 @@ pub fn usage_only_chunk(event: &Value) -> bool {
 }
 
 impl StreamReader {
-    /// A reader for one stream of `api`, served by `provider` (a catalog id).
+    /// A reader for one stream of `api`, served by `provider` (a catalog id). Without an API the events tell it.
     #[must_use]
-    pub fn new(api: Api, provider: Option<&str>) -> Self {
+    pub fn new(api: impl Into<Option<Api>>, provider: Option<&str>) -> Self {
         Self {
-            api,
+            events: Events::of(api.into()),
+            told: false,
             provider: provider.map(Label::from),
+            model: None,
             whole: Map::new(),
             choices: SmallVec::new(),
             last: None,
@@ -79,16 +108,35 @@ impl StreamReader {
         }
     }
 
+    /// The same reader for a request of `model`, which Bedrock's events do not name.
+    #[must_use]
+    pub fn for_model(mut self, model: &str) -> Self {
+        self.model = Some(Label::from(model));
+        self
+    }
+
     /// Takes the next event, as JSON. What it does not know it ignores.
     pub fn feed(&mut self, event: &Value) -> Chunk {
         let Some(map) = event.as_object() else { return Chunk::default() };
+        let map = events::unwrap(map);
         let before = self.output_chunks;
-        match self.api {
-            Api::OpenAiResponses => self.responses(map),
-            Api::AnthropicMessages => self.anthropic(map),
-            Api::GeminiGenerate => self.gemini(map),
-            Api::OpenAiChat | Api::OpenAiCompletions | Api::OpenAiEmbeddings => self.chat(map),
+        let known = Events::tell(map);
+        if let Some(known) = known.filter(|_| !self.told) {
+            (self.events, self.told) = (known, true);
         }
+        match known.unwrap_or(self.events) {
+            Events::Chat => self.chat(map),
+            Events::Responses => self.responses(map),
+            Events::Media => self.media(map),
+            Events::Anthropic => self.anthropic(map),
+            Events::Gemini => self.gemini(map),
+            Events::Interactions => self.interactions(map),
+            Events::Converse => self.converse(map),
+            Events::Invoke => self.invoke(map),
+            Events::Cohere => self.cohere(map),
+            Events::Ollama => self.ollama(map),
+        }
+        self.keep_error(map);
         let output = self.output_chunks > before;
         Chunk { output, first_output: output && before == 0, usage_only: usage_only_chunk(event) }
     }
@@ -117,17 +165,32 @@ impl StreamReader {
         self.output_chunks.max(self.output_bytes.div_ceil(4))
     }
 
-    /// The reply. Its usage is final if [`StreamReader::is_complete`], else what was reported so far.
+    /// The reply. Its usage is final if [`StreamReader::is_complete`], else what was reported so far; what it costs is
+    /// told by the last word only.
     #[must_use]
     pub fn reply(&self) -> Reply {
-        let mut reply = match (&self.last, self.api) {
+        let provider = self.provider.as_deref();
+        let read = |family, whole: &Map<String, Value>| {
+            super::read(family, provider, self.model.as_deref(), whole).unwrap_or_default()
+        };
+        let mut reply = match (&self.last, self.events) {
             (Some(last), _) => Reply::clone(last),
-            (None, Api::AnthropicMessages) => anthropic::reply(&self.whole),
-            (None, Api::GeminiGenerate) => gemini::reply(&self.with_choices("candidates", "finishReason")),
-            (None, _) => {
-                openai::reply(self.provider.as_deref(), &self.with_choices("choices", "finish_reason"))
+            (None, Events::Anthropic) => read(Family::Anthropic, &self.whole),
+            (None, Events::Gemini) => read(Family::Gemini, &self.with_choices("candidates", "finishReason")),
+            (None, Events::Interactions) => read(Family::Interactions, &self.whole),
+            (None, Events::Converse) => read(Family::Converse, &self.whole),
+            (None, Events::Invoke) if self.whole.is_empty() => Reply::default(),
+            (None, Events::Invoke) => read(Family::Invoke, &self.whole),
+            (None, Events::Cohere) => read(Family::Cohere, &self.whole),
+            (None, Events::Ollama) => read(Family::Ollama, &self.whole),
+            (None, Events::Media) => read(shape::family(provider, &self.whole), &self.whole),
+            (None, Events::Chat | Events::Responses) => {
+                read(Family::OpenAi, &self.with_choices("choices", "finish_reason"))
             }
         };
+        if !self.complete {
+            reply.reported_cost = None;
+        }
         reply.anomalies.extend_from_slice(&self.anomalies);
         reply
     }

@@ -1,0 +1,76 @@
+//! The chunks of Gemini, and the events of its Interactions.
+
+use super::StreamReader;
+use super::events::Event;
+use crate::catalog::normalise::gemini::either;
+use crate::catalog::normalise::reply::{list, object};
+use serde_json::Value;
+
+impl StreamReader {
+    /// A chunk of Gemini: a whole reply with a part of the content.
+    pub(super) fn gemini(&mut self, event: &Event) {
+        self.keep(event, &["responseId", "response_id", "modelVersion", "model_version"]);
+        for (place, candidate) in list(event, "candidates").iter().enumerate() {
+            let Some(candidate) = candidate.as_object() else { continue };
+            let index =
+                candidate.get("index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
+            let index = index.unwrap_or(place);
+            let parts = object(candidate, "content").map_or(&[][..], |content| list(content, "parts"));
+            for part in parts {
+                if let Some(text) = part.get("text").and_then(Value::as_str).filter(|text| !text.is_empty()) {
+                    self.output(text.len());
+                } else if ["functionCall", "function_call", "inlineData", "inline_data", "executableCode"]
+                    .iter()
+                    .any(|name| part.get(*name).is_some_and(Value::is_object))
+                {
+                    self.output(0);
+                }
+            }
+            let grounding = either(candidate, "groundingMetadata", "grounding_metadata").cloned();
+            if let Some(choice) = self.choice(index)
+                && grounding.is_some()
+            {
+                choice.grounding = grounding;
+            }
+            self.end_choice(index, either(candidate, "finishReason", "finish_reason"));
+        }
+        if let Some(feedback @ Value::Object(_)) = either(event, "promptFeedback", "prompt_feedback") {
+            self.whole.insert("promptFeedback".to_owned(), feedback.clone());
+            // A blocked prompt has no candidates to wait for.
+            self.finished = self.finished || self.choices.is_empty();
+        }
+        let usage = either(event, "usageMetadata", "usage_metadata").and_then(Value::as_object);
+        self.merge("usageMetadata", usage);
+        if usage.is_some() {
+            self.complete = self.finished;
+        }
+    }
+
+    /// An event of Interactions.
+    pub(super) fn interactions(&mut self, event: &Event) {
+        let kind =
+            event.get("event_type").or_else(|| event.get("type")).and_then(Value::as_str).unwrap_or("");
+        if let Some(delta) = object(event, "delta") {
+            const TEXTS: [&str; 3] = ["text", "arguments", "thought"];
+            match TEXTS.iter().find_map(|name| delta.get(*name)?.as_str()) {
+                Some("") => {}
+                Some(text) => self.output(text.len()),
+                // Sound, images and calls have no text that can be counted.
+                None if delta.contains_key("data") || delta.contains_key("name") => self.output(0),
+                None => {}
+            }
+        }
+        let Some(interaction) = object(event, "interaction") else { return };
+        self.keep(interaction, &["id", "model", "service_tier"]);
+        let ended = kind.starts_with("interaction.complete") || kind == "interaction.cancelled";
+        if ended {
+            self.finished = true;
+            for name in ["status", "usage", "service_tier"] {
+                if let Some(value) = interaction.get(name).filter(|value| !value.is_null()) {
+                    self.whole.insert(name.to_owned(), value.clone());
+                }
+            }
+            self.complete = object(interaction, "usage").is_some();
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The events of Chat Completions, Responses and Realtime.
+
+use super::StreamReader;
+use super::events::{Event, index_of};
+use crate::catalog::normalise::reply::{ANOMALIES_MAX, Reply, list, object};
+use crate::catalog::normalise::{groq, openai};
+use serde_json::Value;
+
+impl StreamReader {
+    /// A chunk of Chat Completions or of the older completions.
+    pub(super) fn chat(&mut self, event: &Event) {
+        self.keep(event, &["id", "model", "system_fingerprint", "object"]);
+        // The tier that counts is the served one, which later chunks know better.
+        if let Some(tier @ Value::String(_)) = event.get("service_tier") {
+            self.whole.insert("service_tier".to_owned(), tier.clone());
+        }
+        for (place, choice) in list(event, "choices").iter().enumerate() {
+            let index = index_of(choice).unwrap_or(place);
+            if let Some(bytes) = chat_output(choice) {
+                self.output(bytes);
+            }
+            self.end_choice(index, choice.get("finish_reason"));
+        }
+        if list(event, "choices").is_empty() {
+            // Mistral's conversations and Cloudflare's own models stream text without choices.
+            let text = event.get("content").or_else(|| event.get("response")).and_then(Value::as_str);
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                self.output(text.len());
+            }
+            self.finished |= event.get("type").and_then(Value::as_str) == Some("conversation.response.done");
+        }
+        if let Some(usage) = object(event, "usage").or_else(|| groq::usage(event)) {
+            self.whole.insert("usage".to_owned(), Value::Object(usage.clone()));
+            // Before the end it may be a running count or a skeleton of zeros.
+            self.complete = self.finished || (list(event, "choices").is_empty() && self.saw_output());
+        }
+        if let Some(models) = groq::breakdown(event) {
+            self.whole.insert("usage_breakdown".to_owned(), Value::from(models.to_vec()));
+        }
+    }
+
+    /// An event of Responses.
+    pub(super) fn responses(&mut self, event: &Event) {
+        let kind = event.get("type").and_then(Value::as_str).unwrap_or("");
+        match kind {
+            "response.completed"
+            | "response.incomplete"
+            | "response.failed"
+            | "response.cancelled"
+            | "response.done" => {
+                self.finished = true;
+                if let Some(response) = object(event, "response") {
+                    let reply = openai::reply(self.provider.as_deref(), response);
+                    self.ended(reply, kind == "response.done");
+                }
+            }
+            _ if kind.ends_with(".delta") => {
+                let Some(Value::String(delta)) = event.get("delta") else { return };
+                // What a tool prints is input of the next turn, not output.
+                if !kind.contains("_call_output") && !delta.is_empty() {
+                    let sound = kind.ends_with("audio.delta");
+                    self.output(if sound { 0 } else { delta.len() });
+                }
+            }
+            _ => {
+                if let Some(response) = object(event, "response") {
+                    self.keep(response, &["id", "model", "service_tier", "object"]);
+                }
+            }
+        }
+    }
+
+    /// Keeps the reply that ends a response. In a Realtime session each is a response of its own, billed on top.
+    fn ended(&mut self, reply: Reply, session: bool) {
+        self.complete = reply.usage.is_some();
+        match self.last.as_deref_mut().filter(|last| session && last.id != reply.id) {
+            Some(all) => {
+                let more = reply.usage.unwrap_or_default();
+                let sum = all.usage.get_or_insert_default();
+                more.iter().for_each(|(bucket, quantity)| sum.add(bucket, quantity));
+                all.usage = all.usage.and_then(|sum| sum.checked().ok());
+                all.parts.extend(reply.parts);
+                all.anomalies.extend(reply.anomalies);
+                all.anomalies.truncate(ANOMALIES_MAX);
+            }
+            None => self.last = Some(Box::new(reply)),
+        }
+    }
+}
+
+/// The bytes of output in one choice of a chunk; `None` if there is no output.
+fn chat_output(choice: &Value) -> Option<usize> {
+    const TEXTS: [&str; 4] = ["content", "reasoning_content", "reasoning", "refusal"];
+    let mut bytes: usize = choice.get("text").and_then(Value::as_str).map_or(0, str::len);
+    let mut sound = false;
+    if let Some(delta) = choice.get("delta").and_then(Value::as_object) {
+        let mut add = |text: Option<&Value>| {
+            bytes = bytes.saturating_add(text.and_then(Value::as_str).map_or(0, str::len));
+        };
+        TEXTS.iter().for_each(|name| add(delta.get(*name)));
+        let calls = list(delta, "tool_calls").iter().map(|call| call.get("function"));
+        for function in calls.chain([delta.get("function_call")]).flatten() {
+            add(function.get("name"));
+            add(function.get("arguments"));
+        }
+        if let Some(audio) = object(delta, "audio") {
+            add(audio.get("transcript"));
+            sound = audio.get("data").is_some_and(Value::is_string);
+        }
+    }
+    (bytes > 0 || sound).then_some(bytes)
+}

@@ -1,0 +1,243 @@
+"""Streams (prices reference 2.4): events, folded into the reply that they would have been."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from figures import Json, count, inside, listed
+from replies import Reply, read
+from replies_clouds import METRICS, either
+
+ANTHROPIC = ("message_start", "content_block_start", "content_block_delta", "message_delta", "message_stop")
+CONVERSE = (
+    "messageStart",
+    "contentBlockStart",
+    "contentBlockDelta",
+    "contentBlockStop",
+    "messageStop",
+    "metadata",
+)
+COUNTS = ("prompt_token_count", "generation_token_count", "inputTextTokenCount", "totalOutputTextTokenCount")
+
+
+class Stream:
+    """What a stream has told so far."""
+
+    def __init__(self) -> None:
+        self.whole: Json = {}
+        """The reply without its content."""
+        self.pieces: list[str] = []
+        """What came out, piece by piece; sound and images are pieces without text."""
+        self.begun: set[int] = set()
+        self.ended: set[int] = set()
+        self.complete = False
+        self.finished = False
+        self.odd: list[str] = []
+
+    def feed(self, event: Json) -> None:
+        """One event. Its shape tells whose it is. Usage is cumulative: the last value wins."""
+        if {"choices", "type"} & set(inside(event, "data")):
+            event = event["data"]
+        kind = str(event.get("type", ""))
+        if "choices" in event or "x_groq" in event:
+            self.chat(event)
+        elif {"candidates", "usageMetadata", "usage_metadata", "promptFeedback"} & set(event):
+            self.gemini(event)
+        elif "event_type" in event:
+            self.cohere(event) if "-" in event["event_type"] else self.interactions(event)
+        elif kind in ANTHROPIC:
+            self.anthropic(event, kind)
+        elif kind.startswith("response."):
+            self.responses(event, kind)
+        elif kind.startswith(("image_", "trans", "speech.")):
+            self.media(event, kind)
+        elif "-" in kind:
+            self.cohere(event)
+        elif set(CONVERSE) & set(event):
+            self.converse(event)
+        elif {METRICS, "generation", "outputText", "outputs"} & set(event):
+            self.invoke(event)
+        elif "done" in event:
+            self.ollama(event)
+        else:
+            self.chat(event)
+
+    def piece(self, *texts: Any) -> None:
+        """Output, if there is any."""
+        text = "".join(text for text in texts if isinstance(text, str))
+        if text:
+            self.pieces.append(text)
+
+    def keep(self, event: Json, *names: str) -> None:
+        """The first value of each field counts."""
+        for name in names:
+            if event.get(name):
+                self.whole.setdefault(name, event[name])
+
+    def chat(self, event: Json) -> None:
+        """Chat Completions; usage before the end is a running count or a skeleton."""
+        self.keep(event, "model", "object")
+        if event.get("service_tier"):
+            self.whole["service_tier"] = event["service_tier"]
+        for choice in listed(event, "choices"):
+            delta = inside(choice, "delta")
+            self.begun.add(choice.get("index", 0))
+            self.piece(delta.get("content"), delta.get("reasoning_content"), choice.get("text"))
+            if choice.get("finish_reason"):
+                self.ended.add(choice.get("index", 0))
+        self.finished = bool(self.begun) and self.begun == self.ended
+        if not listed(event, "choices"):
+            self.piece(event.get("content"), event.get("response"))
+            self.finished |= event.get("type") == "conversation.response.done"
+        groq = inside(event, "x_groq")
+        usage = event.get("usage") or (
+            inside(groq, "usage") if "prompt_tokens" in inside(groq, "usage") else None
+        )
+        if usage:
+            self.whole["usage"] = usage
+            self.complete = self.finished or (not listed(event, "choices") and bool(self.pieces))
+        if breakdown := groq.get("usage_breakdown") or event.get("usage_breakdown"):
+            self.whole["usage_breakdown"] = breakdown
+
+    def responses(self, event: Json, kind: str) -> None:
+        """Responses: the last event has the reply. In Realtime each `response.done` ends one of several."""
+        if kind.endswith(".delta"):
+            self.piece(event.get("delta"))
+        if kind.removeprefix("response.") in ("completed", "incomplete", "failed", "cancelled", "done"):
+            self.whole.setdefault("responses", [])
+            if kind != "response.done":
+                self.whole["responses"] = []
+            self.whole["responses"].append(event["response"])
+            self.finished, self.complete = True, bool(event["response"].get("usage"))
+
+    def media(self, event: Json, kind: str) -> None:
+        """Images, transcription, speech."""
+        if kind.endswith(".delta"):
+            text = event.get("delta") if kind.startswith("trans") else event.get("text")
+            self.pieces.append(text or "")
+        elif kind.endswith(".partial_image"):
+            self.pieces.append("")
+        if kind.endswith((".done", ".completed")):
+            self.whole |= {key: event[key] for key in ("type", "size", "quality", "usage") if key in event}
+            if kind.startswith("speech.") and "usage" in event:
+                # What is spoken is audio.
+                spoken = {"audio_tokens": event["usage"].get("output_tokens")}
+                self.whole["usage"] = event["usage"] | {"output_tokens_details": spoken}
+            self.finished, self.complete = True, "usage" in event
+
+    def anthropic(self, event: Json, kind: str) -> None:
+        """Messages: the last value of each field that is there wins."""
+        self.whole["type"] = "message"
+        self.keep(inside(event, "message"), "model")
+        delta = inside(event, "delta")
+        self.piece(next((delta[k] for k in ("text", "thinking", "partial_json") if k in delta), None))
+        self.piece(inside(event, "content_block").get("name"))
+        self.merge("usage", inside(event, "message").get("usage") or event.get("usage"))
+        if delta.get("stop_reason"):
+            self.finished, self.complete = True, bool(event.get("usage"))
+
+    def merge(self, name: str, usage: Any) -> None:
+        """A counter does not fall: one that falls to nothing is a field that a gateway does not know."""
+        known, odd = self.whole.setdefault(name, {}), []
+        for key, value in (usage or {}).items():
+            before = known.get(key)
+            if value is None:
+                continue
+            if isinstance(before, int) and isinstance(value, int) and value < before:
+                odd.append("counter_fell")
+                if value == 0:
+                    continue
+            known[key] = value
+        # One event is enough to tell it.
+        self.odd = self.odd or odd
+
+    def gemini(self, event: Json) -> None:
+        """Each chunk is a reply with a piece of the content."""
+        for name in ("modelVersion", "model_version"):
+            self.keep(event, name)
+        for candidate in listed(event, "candidates"):
+            index = candidate.get("index", 0)
+            self.begun.add(index)
+            for part in listed(inside(candidate, "content"), "parts"):
+                self.piece(part.get("text"))
+            if either(candidate, "groundingMetadata"):
+                self.whole["candidates"] = [{"groundingMetadata": either(candidate, "groundingMetadata")}]
+            if either(candidate, "finishReason"):
+                self.ended.add(index)
+        blocked = "promptFeedback" in event and not self.begun
+        self.finished = blocked or (bool(self.begun) and self.begun == self.ended)
+        if usage := either(event, "usageMetadata"):
+            self.merge("usageMetadata", usage)
+            self.complete = self.finished
+
+    def interactions(self, event: Json) -> None:
+        """Interactions: the event that ends it has the usage."""
+        delta = inside(event, "delta")
+        self.piece(delta.get("text"), delta.get("arguments"))
+        done = inside(event, "interaction")
+        self.keep(done, "model", "service_tier")
+        if event["event_type"].startswith("interaction.complete"):
+            self.whole |= {key: done[key] for key in ("usage", "service_tier") if done.get(key)}
+            self.finished, self.complete = True, bool(done.get("usage"))
+
+    def converse(self, event: Json) -> None:
+        """ConverseStream: usage in `metadata`."""
+        delta = inside(inside(event, "contentBlockDelta"), "delta")
+        self.piece(delta.get("text") or inside(delta, "reasoningContent").get("text"))
+        self.piece(inside(delta, "toolUse").get("input"))
+        self.finished |= "messageStop" in event
+        self.whole |= inside(event, "metadata")
+        self.complete |= bool(inside(event, "metadata").get("usage"))
+
+    def invoke(self, event: Json) -> None:
+        """Other families of InvokeModel: counts next to the content, metrics at the end."""
+        for place in (event, *listed(event, "outputs")):
+            self.piece(place.get("generation"), place.get("outputText"), place.get("text"))
+            self.finished |= bool(place.get("stop_reason") or place.get("completionReason"))
+        self.whole |= {key: event[key] for key in (*COUNTS, METRICS) if event.get(key) is not None}
+        self.finished |= METRICS in event
+        self.complete = self.finished and bool({*COUNTS, METRICS} & set(self.whole))
+
+    def cohere(self, event: Json) -> None:
+        """Both versions: the event that ends it has the usage."""
+        kind, said = event.get("type") or event.get("event_type"), inside(inside(event, "delta"), "message")
+        content = inside(said, "content")
+        self.piece(content.get("text"), content.get("thinking"), said.get("tool_plan"))
+        if kind == "text-generation":
+            self.piece(event.get("text"))
+        if kind in ("message-end", "stream-end"):
+            end = inside(event, "delta", "response")
+            usage = end.get("usage") or end.get("meta")
+            self.finished, self.complete = True, bool(usage)
+            self.whole |= {"usage": usage} if usage else {}
+
+    def ollama(self, event: Json) -> None:
+        """The last object has the counts."""
+        self.keep(event, "model")
+        self.piece(inside(event, "message").get("content"), event.get("response"))
+        if event["done"] is True:
+            self.finished, self.complete = True, "eval_count" in event
+            self.whole |= {key: event[key] for key in ("prompt_eval_count", "eval_count") if key in event}
+
+    def reply(self, provider: str | None, model: str | None) -> Reply:
+        """The reply so far. What it costs is told by its last word only."""
+        whole = self.whole.get("responses", [self.whole])
+        replies = [read(provider, model, one) for one in whole]
+        first = replies[0]
+        for more in replies[1:]:
+            for bucket, n in (more.usage or {}).items():
+                first.usage = (first.usage or {}) | {bucket: (first.usage or {}).get(bucket, 0) + n}
+        if not self.complete:
+            first.reported = None
+        first.anomalies += self.odd
+        return first
+
+    @property
+    def output_floor(self) -> int:
+        """Output tokens counted so far: at least one per piece, at least one per four bytes."""
+        return max(len(self.pieces), -(-len("".join(self.pieces).encode()) // 4))
+
+
+def seen_output(usage: Json) -> int:
+    """Output tokens that the provider has counted."""
+    return sum(count(usage, bucket) for bucket in usage if bucket.startswith("output"))
