@@ -87,7 +87,7 @@ impl StreamReader {
             Api::OpenAiResponses => self.responses(map),
             Api::AnthropicMessages => self.anthropic(map),
             Api::GeminiGenerate => self.gemini(map),
-            Api::OpenAiChat | Api::OpenAiCompletions | Api::OpenAiEmbeddings => self.chat(map),
+            _ => self.chat(map),
         }
         let output = self.output_chunks > before;
         Chunk { output, first_output: output && before == 0, usage_only: usage_only_chunk(event) }
