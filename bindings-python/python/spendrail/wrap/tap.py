@@ -11,6 +11,7 @@ import json
 
 from ..receipts import remember
 from .call import error_type
+from .guarded import encode
 from .sse import Events
 
 TYPE_CHECKING = False
@@ -37,37 +38,55 @@ def watch(response: Any, call: Call, *, streams: bool) -> None:
         tap.ended()
 
 
-class _Stream:
-    """A stream of events."""
+class Parsed:
+    """A stream whose events the SDK has parsed."""
 
     def __init__(self, call: Call) -> None:
+        """Of a reply that comes in pieces."""
         self.call = call
-        self.pulling = False
-        """The response is asked for bytes: that it closes itself meanwhile is no decision of the caller."""
         self.error: str | None = None
-        self._events = Events(self._see, hides=call.hides_usage)
         call.hold.stream(call.api)
+        call.tapped = call.streams = True
 
-    def feed(self, chunk: bytes) -> bytes:
-        return self._events.feed(chunk)
+    def see(self, event: object) -> None:
+        """The caller gets this event."""
+        self.call.chunk(event if isinstance(event, str) else json.dumps(event, default=encode))
 
-    def ended(self) -> bytes:
-        """All bytes are here. Every API says when a stream is over; one that just stops was cut."""
-        rest = self._events.end()
+    def ended(self) -> None:
+        """All events are here. Every API says when a stream is over; one that just stops was cut."""
         self.call.cut(self.error or "incomplete_stream")
-        return rest
 
     def failed(self, error: BaseException) -> None:
+        """The stream broke, or whoever reads it was cancelled."""
         if isinstance(error, Exception):
             self.call.cut(error_type(error))
         else:
-            self.closed()  # cancelled or interrupted: by us
+            self.closed()
 
     def closed(self) -> None:
+        """The caller has left."""
         if self.error is None:
             self.call.close()
         else:
             self.call.cut(self.error)
+
+
+class _Stream(Parsed):
+    """A stream of bytes that are events."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self.pulling = False
+        """The response is asked for bytes: that it closes itself meanwhile is no decision of the caller."""
+        self._events = Events(self._see, hides=call.hides_usage)
+
+    def feed(self, chunk: bytes) -> bytes:
+        return self._events.feed(chunk)
+
+    def ended(self) -> bytes:  # type: ignore[override]
+        rest = self._events.end()
+        super().ended()
+        return rest
 
     def _see(self, name: str, data: str) -> bool:
         if data.startswith("[DONE]"):
