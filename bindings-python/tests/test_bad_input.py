@@ -122,9 +122,7 @@ def test_an_unknown_key_is_named(door: str) -> None:
     assert refused.value.field == field
     hold = own.reserve(**CALL)
     (balance,) = own.balances("b")
-    assert (balance.limit, balance.topped_up, balance.held) == (1_000_000_000, 0, WORST), (
-        "nothing of it was done"
-    )
+    assert (balance.limit, balance.topped_up, balance.held) == (1_000_000_000, 0, WORST), "nothing of it was done"
     assert own.stops() == []
     hold.release()
 

@@ -143,7 +143,7 @@ fn segments<'a>(provider: &str, path: &'a str) -> Option<Segments<'a>> {
     }
     loop {
         match segments.as_slice() {
-            ["v1" | "v1beta" | "v1alpha" | "api" | "openai" | "upload", _, ..] => drop(segments.remove(0)),
+            ["v1" | "v1beta" | "v1beta1" | "v1alpha" | "api" | "openai" | "upload", _, ..] => drop(segments.remove(0)),
             ["deployments" | "engines", _, _, ..] if provider != "anthropic" => drop(segments.drain(..2)),
             _ => return Some(segments),
         }

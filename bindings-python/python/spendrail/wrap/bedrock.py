@@ -14,6 +14,7 @@ import weakref
 
 from ..otel import Current
 from ..receipts import remember
+from .disguise import copy_of, disguised
 from .guarded import MARK, sending, server_of
 from .tap import Parsed
 
@@ -57,17 +58,10 @@ def provider_of(client: Any) -> str:
 
 def guarded_copy(client: Any, guarded: Guarded) -> Any:
     """A copy whose requests are reserved."""
-    made, endpoint = _copy(client), _copy(client._endpoint)
+    made, endpoint = copy_of(client), copy_of(client._endpoint)
     made.__dict__.update({MARK: guarded, "_endpoint": endpoint})
     made.__dict__["_make_request"] = functools.partial(_make_request, made, guarded)
     endpoint.__dict__["_send"] = functools.partial(_send, endpoint)
-    return made
-
-
-def _copy(one: Any) -> Any:
-    # Not `copy.copy`: a client's `__getattr__` does not stand an instance without attributes.
-    made = type(one).__new__(type(one))
-    made.__dict__.update(one.__dict__)
     return made
 
 
@@ -153,34 +147,23 @@ def _with_counts(data: bytes, headers: Any) -> bytes:
 # -- event streams ---------------------------------------------------------------------------------
 
 
-_watched: dict[type, type] = {}
-
-
 def _watch(stream: Any, call: Call) -> None:
     """The stream becomes one of a subclass of its own class: it stays botocore's, and tells what is read of it."""
-    kind = type(stream)
-    if kind not in _watched:
-        _watched[kind] = _watched_class(kind)
     tap = Parsed(call)
     stream._spendrail_tap = tap
-    stream.__class__ = _watched[kind]
+    stream.__class__ = disguised(type(stream), _stream)
     # Who breaks out of the loop may come back to it: only closing the stream, or losing it, ends it.
     weakref.finalize(stream, tap.closed).atexit = False
 
 
-def _watched_class(kind: Any) -> type:
-    class Watched(kind):  # type: ignore[misc]
-        _spendrail_tap: Parsed
+def _stream(kind: Any) -> dict[str, Any]:
+    """A stream that tells its tap what is read of it."""
 
-        def __iter__(self) -> Iterator[Any]:
-            return _events(self._spendrail_tap, super().__iter__())
+    def close(self: Any) -> None:
+        self._spendrail_tap.closed()
+        kind.close(self)
 
-        def close(self) -> None:
-            self._spendrail_tap.closed()
-            super().close()
-
-    Watched.__name__, Watched.__qualname__, Watched.__module__ = kind.__name__, kind.__qualname__, kind.__module__
-    return Watched
+    return {"__iter__": lambda self: _events(self._spendrail_tap, kind.__iter__(self)), "close": close}
 
 
 def _events(tap: Parsed, events: Iterator[Any]) -> Iterator[Any]:

@@ -154,8 +154,8 @@ class Call:
 
 def error_type(error: BaseException) -> str:
     """The low-cardinality name of a failure: the provider's own code, else the status, else the exception's name."""
-    code = _answer(error, "Error", "Code")
-    for code in (code, *(getattr(error, name, None) for name in ("code", "type", "status"))):
+    names = (getattr(error, name, None) for name in ("code", "type", "status"))
+    for code in (_answer(error, "Error", "Code"), *names):
         if isinstance(code, str) and _NAME.fullmatch(code):
             return code
     if (status := _status(error)) is not None:

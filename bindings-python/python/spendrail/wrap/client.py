@@ -14,7 +14,7 @@ import sys
 from ..otel import Current
 from ..receipts import call_of, remember
 from .call import Call
-from .guarded import MARK, sending
+from .guarded import MARK, refuse_connection, sending, server_of
 from .tap import watch
 
 TYPE_CHECKING = False
@@ -59,7 +59,7 @@ def _open(client: Any, guarded: Guarded, options: Any, streams: bool) -> tuple[C
     """Reserves the request that `options` stand for, or finds that there is nothing to reserve. The options that come
     back are the ones to send. Errors: `Denied`."""
     path, body = str(options.url), _body(options)
-    server = _server(client)
+    server = server_of(client.base_url)
     api = guarded.api_of(options.method, path, body, server)
     if api is None:
         return None, options
@@ -193,25 +193,13 @@ def _body(options: Any) -> dict[str, Any]:
     return merged
 
 
-def _server(client: Any) -> dict[str, Any]:
-    url = client.base_url
-    return {"address": url.host or "-", "port": url.port or (80 if url.scheme == "http" else 443)}
-
-
 _WEBSOCKETS = ("_websocket_query_params", "_websocket_query_params_fallback", "_configure_realtime")
 """What the clients of openai 3 ask before they open a WebSocket."""
 
 
 def _open_websocket(client: Any, guarded: Guarded, open: Any, url: Any, *args: Any) -> Any:
-    _refuse_connection(guarded, getattr(url, "path", "/realtime"))
+    refuse_connection(guarded, getattr(url, "path", "/realtime"))
     return open(client, url, *args)
-
-
-def _refuse_connection(guarded: Guarded, path: str) -> None:
-    """A connection in which work is ordered cannot be guarded: it is denied unless the policy lets its path pass."""
-    about = {"provider": guarded.provider, "path": path, "method": "GET"}
-    if guarded.guard.invoke("endpoint", about)["endpoint"] != "allowed":
-        guarded.guard.passage("POST", f"{path}/connect", provider=guarded.provider, model="-", **guarded.labels)
 
 
 def _cover_connects(client: Any, guarded: Guarded) -> None:
@@ -225,7 +213,7 @@ def _cover_connects(client: Any, guarded: Guarded) -> None:
 
 
 def _connect(guarded: Guarded, path: str, connect: Any, *args: Any, **kwargs: Any) -> Any:
-    _refuse_connection(guarded, f"/{path}")
+    refuse_connection(guarded, f"/{path}")
     return connect(*args, **kwargs)
 
 

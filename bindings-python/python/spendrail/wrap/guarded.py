@@ -72,6 +72,13 @@ class Guarded:
         return call
 
 
+def refuse_connection(guarded: Guarded, path: str) -> None:
+    """A connection in which work is ordered cannot be guarded: it is denied unless the policy lets its path pass."""
+    about = {"provider": guarded.provider, "path": path, "method": "GET"}
+    if guarded.guard.invoke("endpoint", about)["endpoint"] != "allowed":
+        guarded.guard.passage("POST", f"{path}/connect", provider=guarded.provider, model="-", **guarded.labels)
+
+
 def server_of(url: Any) -> dict[str, Any]:
     """Host and port of a URL, as text or as one of httpx."""
     from urllib.parse import urlsplit

@@ -50,7 +50,13 @@ class Parsed:
 
     def see(self, event: object) -> None:
         """The caller gets this event."""
-        self.call.chunk(event if isinstance(event, str) else json.dumps(event, default=encode))
+        self.take("", event if isinstance(event, str) else json.dumps(event, default=encode))
+
+    def take(self, name: str, data: str) -> bool:
+        """One event, as text; `True`: hide it."""
+        if '"error"' in data or name == "error":
+            self.error = _error_in(name, data) or self.error
+        return self.call.chunk(data)
 
     def ended(self) -> None:
         """All events are here. Every API says when a stream is over; one that just stops was cut."""
@@ -92,9 +98,7 @@ class _Stream(Parsed):
         if data.startswith("[DONE]"):
             self.call.finish()
             return False
-        if '"error"' in data or name == "error":
-            self.error = _error_in(name, data) or self.error
-        hidden = self.call.chunk(data)
+        hidden = self.take(name, data)
         if name == "message_stop":
             self.call.finish()
         return hidden
@@ -136,10 +140,52 @@ def _error_in(name: str, data: str) -> str | None:
     if not error and event.get("type") != "error" and name != "error":
         return None
     parts = error if isinstance(error, dict) else event
-    for key in ("code", "type"):
+    for key in ("code", "type", "status"):
         if isinstance(parts.get(key), str):
             return str(parts[key])[:64]
     return "error"
+
+
+def parsed(tap: Parsed, source: Iterator[Any]) -> Iterator[Any]:
+    """The events of a stream, seen by `tap`."""
+    try:
+        while True:
+            try:
+                event = next(source)
+            except StopIteration:
+                break
+            except BaseException as error:
+                tap.failed(error)
+                raise
+            tap.see(event)
+            yield event
+        tap.ended()
+    except GeneratorExit:
+        tap.closed()
+        raise
+    finally:
+        source.close()  # type: ignore[attr-defined]
+
+
+async def aparsed(tap: Parsed, source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """The same, awaited."""
+    try:
+        while True:
+            try:
+                event = await source.__anext__()
+            except StopAsyncIteration:
+                break
+            except BaseException as error:
+                tap.failed(error)
+                raise
+            tap.see(event)
+            yield event
+        tap.ended()
+    except GeneratorExit:
+        tap.closed()
+        raise
+    finally:
+        await source.aclose()  # type: ignore[attr-defined]
 
 
 _watched: dict[type, type] = {}
