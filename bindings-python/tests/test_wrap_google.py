@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from google import genai
 from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import RefreshError
 from google.genai import errors, types
 from provider import Provider
 
 import spendrail
+import spendrail.wrap.google as google_wrap
 from conftest import GEMINI, GEMINI_EMBEDDING, billed, make_guard, requests, script, spent
 
 ACME = {"tenant": "acme"}
@@ -99,26 +101,36 @@ def test_an_async_reply_too(guard: spendrail.Guard, gemini: genai.Client, provid
     assert spent(guard, **ACME) == (billed(provider), 0, 0)
 
 
-def test_vertex_is_another_provider(provider: Provider) -> None:
-    prices: dict[str, Any] = {"catalog": 1, "provider": "vertex", "models": {}}
-    rates = {"input": "0.3", "output": "2.5"}
-    prices["models"][GEMINI] = {"replace": True, "max_output_tokens": 4_096, "prices": [{"rates": rates}]}
-    budget = spendrail.Budget("tenant-day", per=["tenant"], limit="5 USD", window="day")
-    guard = spendrail.Guard(budgets=[budget], prices=[prices])
+def test_vertex_is_another_provider(guard: spendrail.Guard, provider: Provider) -> None:
     vertex = client_of(provider.url, api_key=None, vertexai=True, project="p", location="l", credentials=_Token())
-    reply = guard.wrap(vertex, **ACME).models.generate_content(model=GEMINI, contents=QUESTION, config=config())
+    assert google_wrap.provider_of(vertex) == "vertex"
+    client = guard.wrap(vertex, **ACME)
+    reply = client.models.generate_content(model=GEMINI, contents=QUESTION, config=config())
     assert "/projects/p/locations/l/publishers/google/" in provider.journal.to_json()["requests"][0]["path"]
-    assert receipt(reply).posted_nano_usd == billed(provider)
-    assert receipt(reply).provider == "vertex"
+    assert receipt(reply).posted_nano_usd == billed(provider), "its Gemini models cost what they cost at Google"
+    with pytest.raises(errors.ClientError):  # counting is free: it is sent
+        client.models.count_tokens(model=GEMINI, contents=QUESTION)
+    with pytest.raises(spendrail.Denied, match=r"imagen.*may cost"):
+        client.models.generate_images(model="imagen-4.0-generate-001", prompt="a rail")
 
 
 class _Token(AnonymousCredentials):
-    token = "t"
     quota_project_id = None
+    refused = False
 
-    @property
-    def expired(self) -> bool:
-        return False
+    def refresh(self, request: object) -> None:
+        if self.refused:
+            raise RefreshError("no")
+        self.token = "t"
+
+
+def test_who_cannot_sign_in_sends_nothing(guard: spendrail.Guard, provider: Provider) -> None:
+    token = _Token()
+    token.refused = True
+    vertex = client_of(provider.url, api_key=None, vertexai=True, project="p", location="l", credentials=token)
+    with pytest.raises(RefreshError):
+        guard.wrap(vertex, **ACME).models.generate_content(model=GEMINI, contents=QUESTION, config=config())
+    assert spent(guard, **ACME) == (0, 0, 0)
 
 
 def test_called_functions_are_calls_of_their_own(
@@ -129,7 +141,9 @@ def test_called_functions_are_calls_of_their_own(
         return query
 
     client = guard.wrap(gemini, **ACME)
-    reply = client.models.generate_content(model=GEMINI, contents=QUESTION, config=config("tool=search", tools=[search]))
+    reply = client.models.generate_content(
+        model=GEMINI, contents=QUESTION, config=config("tool=search", tools=[search])
+    )
     assert reply.text and requests(provider) == 2
     assert receipt(reply).cost == Decimal(provider.journal.to_json()["requests"][-1]["cost_usd"])
     assert spent(guard, **ACME) == (billed(provider), 0, 0)

@@ -187,7 +187,8 @@ def _was_never_sent(error: BaseException) -> bool:
     """No connection came about."""
     at: BaseException | None = error
     while at is not None:
-        if type(at).__name__ in _NEVER_SENT:
+        # Who cannot sign in sends nothing.
+        if type(at).__name__ in _NEVER_SENT or type(at).__module__.startswith("google.auth."):
             return True
         at = at.__cause__
     return False

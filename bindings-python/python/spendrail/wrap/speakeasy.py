@@ -44,12 +44,13 @@ def _disguise(resource: Any) -> None:
     """And those that it has."""
     resource.__class__ = disguised(type(resource), members)
     for inside in list(resource.__dict__.values()):
-        if _is_resource(inside) and inside is not resource and not is_disguised(type(inside)):
+        if is_resource(inside) and inside is not resource and not is_disguised(type(inside)):
             inside.sdk_configuration = resource.sdk_configuration
             _disguise(inside)
 
 
-def _is_resource(value: object) -> bool:
+def is_resource(value: object) -> bool:
+    """Whether it sends by itself."""
     return hasattr(type(value), "do_request") or hasattr(type(value), "do_request_async")
 
 
@@ -57,18 +58,15 @@ def members(kind: Any) -> dict[str, Any]:
     """What a guarded resource does differently."""
     own: dict[str, Any] = {}
     for name in dir(kind):
-        method = inspect.getattr_static(kind, name)
-        if not name.startswith("_") and inspect.isfunction(method) and not name.startswith("do_request"):
-            own[name] = _connecting(method) if name == "connect" else _followed(method)
+        member = inspect.getattr_static(kind, name)
+        if name.startswith(("_", "do_request")):
+            continue
+        if isinstance(member, property):
+            own[name] = property(_covering(member.__get__), doc=member.__doc__)
+        elif inspect.isfunction(member):
+            own[name] = _connecting(member) if name == "connect" else _followed(member)
     if hasattr(kind, "__getattr__"):
-
-        def getattribute(self: Any, name: str) -> Any:
-            made = kind.__getattr__(self, name)
-            if _is_resource(made) and not is_disguised(type(made)):
-                _disguise(made)
-            return made
-
-        own["__getattr__"] = getattribute
+        own["__getattr__"] = _covering(kind.__getattr__)
     if hasattr(kind, "do_request"):
 
         def do_request(self: Any, hook_ctx: Any, request: Any, *args: Any, stream: bool = False, **more: Any) -> Any:
@@ -80,8 +78,7 @@ def members(kind: Any) -> dict[str, Any]:
                     return send()
                 with Current(call.hold.span):
                     response = send()
-                watch(response, call, streams=stream)
-                return response
+                return _replied(call, response, stream)
             except BaseException as error:
                 if call is not None:
                     call.failed(error)
@@ -103,8 +100,7 @@ def members(kind: Any) -> dict[str, Any]:
                     return await send()
                 with Current(call.hold.span):
                     response = await send()
-                watch(response, call, streams=stream)
-                return response
+                return _replied(call, response, stream)
             except BaseException as error:
                 if call is not None:
                     call.failed(error)
@@ -116,6 +112,14 @@ def members(kind: Any) -> dict[str, Any]:
     return own
 
 
+def _replied(call: Call, response: Any, stream: bool) -> Any:
+    if response.status_code >= 400:  # what raises for it comes later
+        call.refused(str(response.status_code))
+    else:
+        watch(response, call, streams=stream)
+    return response
+
+
 def _followed(method: Any) -> Any:
     @functools.wraps(method)
     def bound(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -124,12 +128,26 @@ def _followed(method: Any) -> Any:
     return bound
 
 
+def _covering(get: Any) -> Any:
+    """A resource is made when it is asked for, and guarded then."""
+
+    def covered(self: Any, *name: str) -> Any:
+        made = get(self, *name)
+        # What opens WebSockets only has the configuration.
+        if (is_resource(made) or hasattr(made, "_sdk_config")) and not is_disguised(type(made)):
+            _disguise(made)
+        return made
+
+    return covered
+
+
 def _connecting(method: Any) -> Any:
     """A WebSocket in which work is ordered."""
 
     @functools.wraps(method)
     def connect(self: Any, *args: Any, **kwargs: Any) -> Any:
-        refuse_connection(self.sdk_configuration.__dict__[MARK], f"/{type(self).__name__.lower()}")
+        config = self.sdk_configuration if is_resource(self) else self._sdk_config
+        refuse_connection(config.__dict__[MARK], f"/{type(self).__name__.lower()}")
         return method(self, *args, **kwargs)
 
     return connect
@@ -178,4 +196,4 @@ async def _answered(made: Any, call: Call) -> Any:
         raise
 
 
-__all__ = ["configuration", "cover", "members"]
+__all__ = ["configuration", "cover", "is_resource", "members"]
