@@ -53,7 +53,7 @@ _MISTRAL: Final[dict[str, ModuleType]] = {
     "/v1/embeddings": mistral_embeddings,
 }
 _GEMINI: Final = re.compile(
-    r"/v1(?:beta)?/(?:projects/[^/]+/locations/[^/]+/publishers/google/)?models/([^/:]+):(\w+)"
+    r"/v1(?:beta1?)?/(?:projects/[^/]+/locations/[^/]+/publishers/google/)?models/([^/:]+):(\w+)"
 )
 _GEMINI_ACTIONS: Final = {
     "generateContent": (gemini_generate, False),

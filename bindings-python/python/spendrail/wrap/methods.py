@@ -20,7 +20,7 @@ def follow(resource: Any, kind: type) -> None:
     for name in dir(kind):
         method = inspect.getattr_static(kind, name)
         if not name.startswith("_") and inspect.isfunction(method):
-            resource.__dict__[name] = followed(method.__get__(resource))
+            resource.__dict__[name] = followed(getattr(resource, name))
 
 
 def followed(method: Callable[..., Any]) -> Callable[..., Any]:
