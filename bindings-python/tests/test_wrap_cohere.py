@@ -140,7 +140,7 @@ def test_endpoints_that_may_cost_are_denied(
         lambda: client.embed_jobs.create(model="m", dataset_id="d", input_type="search_document"),
     ):
         with pytest.raises(spendrail.Denied) as denied:
-            call()
+            call()  # type: ignore[no-untyped-call]
         assert denied.value.code == "unguarded_endpoint"
     assert requests(provider) == 0
     with pytest.raises(ApiError):  # what is free is sent

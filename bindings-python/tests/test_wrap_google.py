@@ -102,7 +102,8 @@ def test_an_async_reply_too(guard: spendrail.Guard, gemini: genai.Client, provid
 
 
 def test_vertex_is_another_provider(guard: spendrail.Guard, provider: Provider) -> None:
-    vertex = client_of(provider.url, api_key=None, vertexai=True, project="p", location="l", credentials=_Token())
+    token = _Token()  # type: ignore[no-untyped-call]
+    vertex = client_of(provider.url, api_key=None, vertexai=True, project="p", location="l", credentials=token)
     assert google_wrap.provider_of(vertex) == "vertex"
     client = guard.wrap(vertex, **ACME)
     reply = client.models.generate_content(model=GEMINI, contents=QUESTION, config=config())
@@ -120,12 +121,12 @@ class _Token(AnonymousCredentials):
 
     def refresh(self, request: object) -> None:
         if self.refused:
-            raise RefreshError("no")
+            raise RefreshError("no")  # type: ignore[no-untyped-call]
         self.token = "t"
 
 
 def test_who_cannot_sign_in_sends_nothing(guard: spendrail.Guard, provider: Provider) -> None:
-    token = _Token()
+    token = _Token()  # type: ignore[no-untyped-call]
     token.refused = True
     vertex = client_of(provider.url, api_key=None, vertexai=True, project="p", location="l", credentials=token)
     with pytest.raises(RefreshError):
@@ -175,7 +176,7 @@ def test_endpoints_that_may_cost_are_denied(guard: spendrail.Guard, gemini: gena
         lambda: asyncio.run(_live(client)),
     ):
         with pytest.raises(spendrail.Denied) as denied:
-            call()  # type: ignore[no-untyped-call]
+            call()
         assert denied.value.code == "unguarded_endpoint"
     assert requests(provider) == 0
     with pytest.raises(errors.ClientError):  # counting is free: it is sent
@@ -203,10 +204,8 @@ def test_what_the_provider_refuses_is_not_billed(guard: spendrail.Guard, gemini:
 
 def test_a_retried_call_is_one_call(guard: spendrail.Guard, provider: Provider) -> None:
     client = guard.wrap(client_of(provider.url, attempts=4), **ACME)
-    headers = {"http_options": types.HttpOptions(headers=script("fault=503 times=2"))}
     with guard.run(max_calls=1, **ACME):
-        asked = types.GenerateContentConfig(max_output_tokens=200, **headers)
-        reply = client.models.generate_content(model=GEMINI, contents=QUESTION, config=asked)
+        reply = client.models.generate_content(model=GEMINI, contents=QUESTION, config=config("fault=503 times=2"))
     assert requests(provider) == 3
     assert receipt(reply).posted_nano_usd == billed(provider)
 

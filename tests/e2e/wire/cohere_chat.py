@@ -37,7 +37,11 @@ def reply_id(turn: Turn) -> str:
 def plain(turn: Turn, request: Request) -> dict[str, Any]:
     """One whole reply, in the version of the request."""
     if "message" in request.body:
-        reply = {"response_id": reply_id(turn), "generation_id": turn.token("gen", 36), "text": turn.text}
+        reply: dict[str, Any] = {
+            "response_id": reply_id(turn),
+            "generation_id": turn.token("gen", 36),
+            "text": turn.text,
+        }
         reply |= {"finish_reason": STOP[turn.stop]}
         meta = {"api_version": {"version": "1"}, **usage(turn.tokens)}
         return reply | ({"meta": meta} if turn.says_usage else {})

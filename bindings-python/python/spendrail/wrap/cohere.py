@@ -41,11 +41,12 @@ def provider_of(client: Any) -> str:
 
 def guarded_copy(client: Any, guarded: Guarded) -> Any:
     """A copy, made as the original was. It shares the original's connections."""
-    kind, wrapper = type(client), client._client_wrapper
+    kind: Any = type(client)
+    wrapper = client._client_wrapper
     made = kind.__new__(kind)
     # A client has attributes that are bound to itself: they have to be made anew.
-    own = next(base for base in kind.__mro__ if base.__module__ in ("cohere.client_v2", "cohere.client"))
-    own.__init__(  # type: ignore[misc]
+    own: Any = next(base for base in kind.__mro__ if base.__module__ in ("cohere.client_v2", "cohere.client"))
+    own.__init__(
         made,
         api_key=wrapper._token,
         base_url=wrapper._base_url,

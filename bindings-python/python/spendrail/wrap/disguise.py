@@ -26,6 +26,7 @@ def is_disguised(kind: type) -> bool:
 
 def copy_of(one: Any) -> Any:
     """A copy that nobody's `__init__` or `__getattr__` had a part in."""
-    made = type(one).__new__(type(one))
+    kind: Any = type(one)
+    made = kind.__new__(kind)
     made.__dict__.update(one.__dict__)
     return made
