@@ -19,11 +19,35 @@ from billing import Prices
 from provider import Provider
 
 CLAUDE, GPT, EMBEDDING = "claude-haiku-4-5", "gpt-4o-mini", "text-embedding-3-small"
+NOVA, LLAMA, TITAN = "amazon.nova-lite-v1:0", "us.meta.llama3-1-8b-instruct-v1:0", "amazon.titan-embed-text-v2:0"
+BEDROCK_CLAUDE = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+GEMINI, GEMINI_EMBEDDING = "gemini-2.5-flash", "gemini-embedding-001"
+MISTRAL, MISTRAL_EMBEDDING = "mistral-small-2603", "mistral-embed-2312"
+COMMAND, COHERE_EMBEDDING, RERANK = "command-a-03-2025", "embed-v4.0", "rerank-v3.5"
 RATES = {
     "anthropic": {
         CLAUDE: {"input": "1", "cache_read": "0.1", "cache_write": "1.25", "cache_write_1h": "2", "output": "5"}
     },
     "openai": {GPT: {"input": "0.15", "cache_read": "0.075", "output": "0.6"}, EMBEDDING: {"input": "0.02"}},
+    "aws": {
+        NOVA: {"input": "0.06", "cache_read": "0.015", "output": "0.24"},
+        BEDROCK_CLAUDE: {"input": "1", "cache_read": "0.1", "cache_write": "1.25", "output": "5"},
+        LLAMA: {"input": "0.22", "output": "0.22"},
+        TITAN: {"input": "0.02"},
+    },
+    "google": {
+        GEMINI: {"input": "0.3", "cache_read": "0.03", "output": "2.5"},
+        GEMINI_EMBEDDING: {"input": "0.15"},
+    },
+    "mistral": {
+        MISTRAL: {"input": "0.1", "cache_read": "0.01", "output": "0.3"},
+        MISTRAL_EMBEDDING: {"input": "0.1"},
+    },
+    "cohere": {
+        COMMAND: {"input": "2.5", "output": "10"},
+        COHERE_EMBEDDING: {"input": "0.12"},
+        RERANK: {"rerank_search": "2"},
+    },
 }
 SERVED = {CLAUDE: "claude-haiku-4-5-20251001", GPT: "gpt-4o-mini-2024-07-18"}
 """What the provider bills, and under which dated names it serves."""
@@ -42,7 +66,7 @@ def catalog() -> dict[str, Any]:
             }
             for model, rates in models.items()
         }
-        providers[provider] = {"date_suffix": True, "models": entries}
+        providers[provider] = {"date_suffix": provider in ("anthropic", "openai"), "models": entries}
     return {"catalog": 1, "providers": providers}
 
 

@@ -1,6 +1,6 @@
 """The provider's own books: what it charges for each request, counted without any help from Spendrail.
 
-Prices are decimal strings per 1M tokens (`web_search`: per 1,000 requests). Sums are exact fractions;
+Prices are decimal strings per 1M tokens (`web_search`, `rerank_search`: per 1,000). Sums are exact fractions;
 only the figure that is compared with Spendrail's ledger is rounded: up to a nano-USD, once per call.
 """
 
@@ -36,6 +36,7 @@ class Tokens:
     output: int = 0
     reasoning: int = 0
     web_search: int = 0
+    rerank_search: int = 0
 
     @property
     def total_input(self) -> int:
@@ -65,6 +66,7 @@ class Model:
             ("output", tokens.output - tokens.reasoning, PER_MILLION),
             (reasoning_rate, tokens.reasoning, PER_MILLION),
             ("web_search", tokens.web_search, PER_THOUSAND),
+            ("rerank_search", tokens.rerank_search, PER_THOUSAND),
         ]
         total = Fraction(0)
         for rate, quantity, per in lines:

@@ -15,7 +15,6 @@ ANSWER: Final = (
     "A budget is a promise made before the money is gone . "
     "This answer comes from a provider on your own machine , and every word of it is one token ."
 )
-EMBEDDINGS: Final = "openai_embeddings"
 TOKENS_PER_MEDIA: Final = 500
 TOKENS_PER_MESSAGE: Final = 3
 BYTES_PER_TOKEN: Final = 4
@@ -37,6 +36,9 @@ class Request:
     stream: bool = False
     include_usage: bool = False
     body: dict[str, Any] = field(default_factory=dict)
+    generates: bool = True
+    """Something comes out of it: not embeddings, not places."""
+    search_units: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def answer(request: Request, directive: Directive, *, seq: int, created: int, se
 
     room = request.max_output if request.max_output is not None else 1 << 30
     reasoning = min(directive.reasoning, room)
-    pieces = _arguments(request) if tool else _words(0 if request.api == EMBEDDINGS else directive.output)
+    pieces = _arguments(request) if tool else _words(directive.output if request.generates else 0)
     kept = pieces[: room - reasoning]
     if len(kept) < len(pieces) or reasoning < directive.reasoning:
         stop = "length"
@@ -83,15 +85,20 @@ def answer(request: Request, directive: Directive, *, seq: int, created: int, se
         stop = "tool" if tool else "stop"
 
     tokens = Tokens(
-        input=count_input(request) if directive.input < 0 else directive.input,
+        input=0 if request.search_units else _input(request, directive),
         cache_read=directive.cache_read,
         cache_write=directive.cache_write,
         cache_write_1h=directive.cache_write_1h,
         output=(len(kept) + reasoning) * request.choices,
         reasoning=reasoning * request.choices,
         web_search=directive.web_search,
+        rerank_search=request.search_units,
     )
     return Turn(seq, created, served_as, tuple(kept), tool, stop, tokens, directive.fault != "no_usage")
+
+
+def _input(request: Request, directive: Directive) -> int:
+    return count_input(request) if directive.input < 0 else directive.input
 
 
 def count_input(request: Request) -> int:

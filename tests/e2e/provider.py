@@ -1,4 +1,5 @@
-"""A local provider that speaks OpenAI and Anthropic, plain and streaming, and counts what it bills.
+"""A local provider that speaks OpenAI, Anthropic, Gemini, Bedrock, Mistral and Cohere, plain and streaming,
+and counts what it bills.
 
     python provider.py prices.json          prints {"url": "http://127.0.0.1:PORT"}, ends when stdin closes
 
@@ -23,22 +24,9 @@ from typing import Any, Final
 from billing import Entry, Journal, Model, PriceError, Prices
 from directive import HEADER, Directive, DirectiveError, find
 from model import Request, Turn, answer, count_input
-from wire import (
-    BadRequest,
-    anthropic_messages,
-    compact,
-    errors,
-    openai_chat,
-    openai_embeddings,
-    openai_responses,
-)
+from routes import dialect_of, route
+from wire import BadRequest, anthropic_messages, compact, errors
 
-APIS: Final[dict[str, ModuleType]] = {
-    "/v1/chat/completions": openai_chat,
-    "/v1/responses": openai_responses,
-    "/v1/embeddings": openai_embeddings,
-    "/v1/messages": anthropic_messages,
-}
 BODY_MAX: Final = 64 << 20
 HANG_MAX_S: Final = 60.0
 
@@ -133,9 +121,12 @@ class _Handler(BaseHTTPRequestHandler):
                 request = anthropic_messages.read(body, counting=True)
                 self.journal.close(entry, status=200, outcome="complete")
                 return self._json(200, anthropic_messages.count_tokens(count_input(request)))
-            if path not in APIS:
+            found = route(path, entry.user_agent)
+            if found is None:
                 return self._not_found(entry, path)
-            return self._model_call(entry, APIS[path], body)
+            if found.model:
+                body |= {"model": found.model, "stream": found.stream}
+            return self._model_call(entry, found.api, body)
         except (BadRequest, DirectiveError, PriceError, json.JSONDecodeError) as problem:
             return self._refuse(
                 entry, errors.invalid(str(problem), anthropic=self._anthropic, request_id=self._id(entry))
@@ -198,7 +189,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(200, entry, {"content-type": "application/json", "content-length": str(len(data))})
             self.wfile.write(data[: len(data) // 2])
             return self._reset_connection()
-        return self._bytes(200, data, entry)
+        more = api.headers(turn) if hasattr(api, "headers") else {}
+        return self._bytes(200, data, entry, more)
 
     def _stream(self, entry: Entry, model: Model, turn: Turn, request: Request, api: ModuleType, fault: str,
                 directive: Directive) -> None:  # fmt: skip
@@ -208,7 +200,12 @@ class _Handler(BaseHTTPRequestHandler):
 
         frames = list(api.frames(turn, request))
         self._head(
-            200, entry, {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"}
+            200,
+            entry,
+            {
+                "content-type": getattr(api, "CONTENT_TYPE", "text/event-stream; charset=utf-8"),
+                "transfer-encoding": "chunked",
+            },
         )
         generated = 0
         try:
@@ -230,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
             if fault == "cut":
                 return self._reset_connection()
             if fault == "error_event":
-                self._chunk(self._error_frame(entry))
+                self._chunk(api.error_frame() if hasattr(api, "error_frame") else self._error_frame(entry))
             return self._chunk(b"")
         except (ConnectionError, ClientGone):
             self.close_connection = True
@@ -307,13 +304,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _arrive(self, path: str) -> Entry:
         bearer = (self.headers.get("authorization") or "").removeprefix("Bearer ").strip()
-        entry = self.journal.arrive(self.headers.get("x-api-key") or bearer or "-", path)
+        key = self.headers.get("x-api-key") or self.headers.get("x-goog-api-key") or bearer or "-"
+        entry = self.journal.arrive(key, path)
         entry.retry = int(self.headers.get("x-stainless-retry-count") or 0)
         entry.user_agent = self.headers.get("user-agent") or ""
         return entry
 
     def _refuse(self, entry: Entry, reply: errors.ErrorReply) -> None:
         self.journal.close(entry, status=reply.status, outcome="rejected")
+        if not self._anthropic:
+            reply = errors.in_dialect(reply, dialect_of(entry.path, entry.user_agent))
         self._bytes(reply.status, json.dumps(reply.body).encode(), entry, reply.headers)
 
     def _not_found(self, entry: Entry, path: str) -> None:

@@ -168,7 +168,8 @@ impl ModelEntry {
 #[cold]
 fn tokens_paid_by_the_hour(mut cost: Cost) -> Cost {
     cost.unpriced.retain(|bucket| !bucket.is_tokens());
-    for line in cost.lines.iter_mut().filter(|line| line.bucket.is_tokens()) {
+    let of_tokens = |line: &&mut Line| matches!(line.item, Item::Bucket(bucket) if bucket.is_tokens());
+    for line in cost.lines.iter_mut().filter(of_tokens) {
         (line.rate, line.amount) = (Rate::ZERO, AttoUsd::ZERO);
     }
     let amounts = cost.lines.iter().map(|line| line.amount);

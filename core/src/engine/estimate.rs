@@ -49,7 +49,7 @@ pub fn estimate(
         })?,
     };
     let one_choice = match (call.operation, call.max_output_tokens) {
-        (Operation::Embeddings, _) => 0,
+        (Operation::Embeddings | Operation::Rerank, _) => 0,
         (_, Some(stated)) => stated,
         (_, None) => entry.and_then(ModelEntry::max_output_tokens).ok_or_else(|| {
             Refusal::new(

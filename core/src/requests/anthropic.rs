@@ -54,10 +54,10 @@ pub(super) fn read(map: &Body, request: &mut Request) -> Result<()> {
 }
 
 /// Whether a field is a cache marker or has one inside. The depth is bounded: the fingerprint was taken before.
-fn marks_cache((key, value): (&String, &Value)) -> bool {
+pub(super) fn marks_cache((key, value): (&String, &Value)) -> bool {
     match value {
         Value::Null => false,
-        _ if matches!(key.as_str(), "cache_control" | "caching") => true,
+        _ if matches!(key.as_str(), "cache_control" | "caching" | "cachePoint") => true,
         Value::Object(map) => map.iter().any(marks_cache),
         Value::Array(list) => list.iter().any(|item| marks_cache((key, item))),
         _ => false,

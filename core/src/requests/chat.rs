@@ -142,7 +142,7 @@ pub(super) fn sampling(map: &Body, request: &mut Request) {
     params.top_k = any(map, &["top_k"]).and_then(Value::as_u64);
     params.frequency_penalty = float(map, &["frequency_penalty"]);
     params.presence_penalty = float(map, &["presence_penalty"]);
-    params.seed = any(map, &["seed"]).and_then(Value::as_i64);
+    params.seed = any(map, &["seed", "random_seed"]).and_then(Value::as_i64);
     params.stop_sequences = labels(map, &["stop", "stop_sequences"]);
     params.reasoning_level = label(map, &["reasoning_effort"]);
     if let Some(format) = object(map, &["response_format"]) {

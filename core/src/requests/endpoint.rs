@@ -1,10 +1,12 @@
 //! Which of a provider's endpoints cost money, and which of those can be guarded.
 //!
-//! The tables are the resources of openai 3.51, anthropic 2.11 and google-genai. What is in no table may cost money
-//! and is [`Endpoint::Unguarded`]: the wrapped client denies it unless the application lists it.
+//! The tables are the resources of openai 3.51, anthropic 2.11, google-genai 3.6, mistralai 3.7, cohere 7.3 and
+//! Bedrock's runtime. What is in no table may cost money and is [`Endpoint::Unguarded`]: the wrapped client denies it
+//! unless the application lists it.
 
 use super::Api;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 
 /// What Spendrail knows of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +27,17 @@ const PATH_BYTES_MAX: usize = 4096;
 /// client's base URL, absolute, or a whole URL, with or without a query.
 #[must_use]
 pub fn endpoint(provider: &str, method: &str, path: &str) -> Endpoint {
-    let Some(segments) = segments(provider, path) else { return Endpoint::Unguarded };
     let post = method.eq_ignore_ascii_case("POST");
-    if post && let Some(api) = guarded(&segments) {
+    if let Some((_, action)) = bedrock_model(path) {
+        return match action {
+            "converse" | "converse-stream" if post => Endpoint::Guarded(Api::BedrockConverse),
+            "invoke" | "invoke-with-response-stream" if post => Endpoint::Guarded(Api::BedrockInvoke),
+            "count-tokens" if post => Endpoint::Free,
+            _ => Endpoint::Unguarded,
+        };
+    }
+    let Some(segments) = segments(provider, path) else { return Endpoint::Unguarded };
+    if post && let Some(api) = guarded(provider, &segments) {
         return Endpoint::Guarded(api);
     }
     let reads = ["GET", "HEAD", "OPTIONS", "DELETE"].iter().any(|name| method.eq_ignore_ascii_case(name));
@@ -40,25 +50,82 @@ pub fn endpoint(provider: &str, method: &str, path: &str) -> Endpoint {
     if free { Endpoint::Free } else { Endpoint::Unguarded }
 }
 
-/// The model that a path names: Gemini's `models/{model}:generateContent`, Azure's `deployments/{model}/…`.
+/// The model that a path names: Gemini's `models/{model}:generateContent`, Azure's `deployments/{model}/…`, Bedrock's
+/// `model/{model}/converse`, where a name is percent-encoded (ARNs of inference profiles have slashes).
 #[must_use]
-pub fn model_of_path(path: &str) -> Option<&str> {
+pub fn model_of_path(path: &str) -> Option<Cow<'_, str>> {
     let path = path.get(..PATH_BYTES_MAX.min(path.len())).unwrap_or("");
+    if let Some((model, _)) = bedrock_model(path) {
+        return Some(model);
+    }
     let path = path.split(['?', '#']).next().unwrap_or("");
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     while let Some(segment) = segments.next() {
         if matches!(segment, "models" | "tunedModels" | "deployments" | "engines") {
             let name = segments.next()?;
-            return name.split(':').next().filter(|name| !name.is_empty());
+            return name.split(':').next().filter(|name| !name.is_empty()).map(Cow::Borrowed);
         }
     }
     None
 }
 
-/// Whether a path asks for a stream: Gemini's `:streamGenerateContent`.
+/// Whether a path asks for a stream: Gemini's `:streamGenerateContent`, Bedrock's `…-stream`.
 #[must_use]
 pub fn path_streams(path: &str) -> bool {
-    path.split(['?', '#']).next().is_some_and(|path| path.ends_with(":streamGenerateContent"))
+    const ENDS: [&str; 3] = [":streamGenerateContent", "/converse-stream", "/invoke-with-response-stream"];
+    path.split(['?', '#']).next().is_some_and(|path| ENDS.iter().any(|end| path.ends_with(end)))
+}
+
+/// Model and action of a Bedrock path, `/model/{model}/{action}`. `None` for any other path, and for a name that a
+/// server might read as more than a name.
+fn bedrock_model(path: &str) -> Option<(Cow<'_, str>, &str)> {
+    if path.len() > PATH_BYTES_MAX {
+        return None;
+    }
+    let path = without_origin(path.split(['?', '#']).next()?)?;
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    let (word, model, action) = (segments.next()?, segments.next()?, segments.next()?);
+    if word != "model" || segments.next().is_some() {
+        return None;
+    }
+    let model = percent_decoded(model)?;
+    let odd = |c: char| c.is_control() || matches!(c, '\\' | '?' | '#' | '%');
+    if model.chars().any(odd) || model.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return None;
+    }
+    Some((model, action))
+}
+
+/// `%2F` and its like as what they stand for; `None` if that is no text.
+fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = match (first, tail) {
+            (b'%', [high, low, tail @ ..]) => {
+                let digit =
+                    |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                bytes.push(digit(*high)?.checked_mul(16)?.checked_add(digit(*low)?)?);
+                tail
+            }
+            (b'%', _) => return None,
+            (byte, tail) => {
+                bytes.push(*byte);
+                tail
+            }
+        };
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+fn without_origin(path: &str) -> Option<&str> {
+    match path.split_once("://") {
+        Some((_, rest)) => rest.split_once('/').map(|(_, path)| path),
+        None => Some(path),
+    }
 }
 
 type Segments<'a> = SmallVec<[&'a str; 12]>;
@@ -69,18 +136,14 @@ fn segments<'a>(provider: &str, path: &'a str) -> Option<Segments<'a>> {
     if path.len() > PATH_BYTES_MAX || path.contains(['\\', '%']) {
         return None;
     }
-    let path = path.split(['?', '#']).next()?;
-    let path = match path.split_once("://") {
-        Some((_, rest)) => rest.split_once('/')?.1,
-        None => path,
-    };
+    let path = without_origin(path.split(['?', '#']).next()?)?;
     let mut segments: Segments<'a> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
         return None;
     }
     loop {
         match segments.as_slice() {
-            ["v1" | "v1beta" | "v1alpha" | "api" | "openai" | "upload", _, ..] => drop(segments.remove(0)),
+            ["v1" | "v1beta" | "v1beta1" | "v1alpha" | "api" | "openai" | "upload", _, ..] => drop(segments.remove(0)),
             ["deployments" | "engines", _, _, ..] if provider != "anthropic" => drop(segments.drain(..2)),
             _ => return Some(segments),
         }
@@ -88,11 +151,27 @@ fn segments<'a>(provider: &str, path: &'a str) -> Option<Segments<'a>> {
 }
 
 /// The APIs that are understood. Servers differ in the prefix, never in the end.
-fn guarded(segments: &[&str]) -> Option<Api> {
-    if let Some((_, action)) = segments.last()?.rsplit_once(':') {
-        return matches!(action, "generateContent" | "streamGenerateContent").then_some(Api::GeminiGenerate);
+fn guarded(provider: &str, segments: &[&str]) -> Option<Api> {
+    if let Some((model, action)) = segments.last()?.rsplit_once(':') {
+        return match action {
+            "generateContent" | "streamGenerateContent" => Some(Api::GeminiGenerate),
+            "embedContent" | "batchEmbedContents" => Some(Api::GeminiEmbed),
+            // Vertex predicts with anything; of its own models only embeddings bill input tokens.
+            "predict" if TEXT_EMBEDDERS.iter().any(|name| model.starts_with(name)) => Some(Api::GeminiEmbed),
+            _ => None,
+        };
+    }
+    if provider == "cohere" {
+        return match segments {
+            ["chat"] | ["v2", "chat"] => Some(Api::CohereChat),
+            ["embed"] | ["v2", "embed"] => Some(Api::CohereEmbed),
+            ["rerank"] | ["v2", "rerank"] => Some(Api::CohereRerank),
+            _ => None,
+        };
     }
     match segments {
+        // An agent's request is a chat; only its model is told by the agent.
+        ["agents", "completions"] => Some(Api::OpenAiChat),
         ["messages"] => Some(Api::AnthropicMessages),
         [.., "chat", "completions"] => Some(Api::OpenAiChat),
         [.., "completions"] => Some(Api::OpenAiCompletions),
@@ -101,6 +180,10 @@ fn guarded(segments: &[&str]) -> Option<Api> {
         _ => None,
     }
 }
+
+/// How the names of Vertex's text embedding models begin.
+const TEXT_EMBEDDERS: [&str; 4] =
+    ["gemini-embedding-", "text-embedding-", "text-multilingual-embedding-", "textembedding-gecko"];
 
 /// A GET that opens a WebSocket in which work is ordered.
 fn opens_a_connection(segments: &[&str]) -> bool {
@@ -112,6 +195,8 @@ fn free_posts(provider: &str) -> &'static [&'static str] {
         "anthropic" => ANTHROPIC,
         "google" | "gemini" | "vertex" => GEMINI,
         "openai" | "azure" => OPENAI,
+        "cohere" => COHERE,
+        "mistral" => MISTRAL,
         _ => COMPATIBLE,
     }
 }
@@ -229,6 +314,22 @@ const GEMINI: &[&str] = &[
     "tuningJobs/*:cancel",
 ];
 
+/// Counting and stored things. Not here: classification, embedding jobs, fine-tuning, transcription.
+const COHERE: &[&str] = &[
+    "check-api-key",
+    "connectors",
+    "connectors/*/oauth/authorize",
+    "datasets",
+    "detokenize",
+    "embed-jobs/*/cancel",
+    "finetuning/finetuned-models/*",
+    "tokenize",
+];
+
+/// Stored things and cancelling. Not here: OCR, classification and moderation, audio, conversations with hosted agents,
+/// batches, fine-tuning, libraries (their documents are read by OCR), workflows.
+const MISTRAL: &[&str] = &["agents", "agents/*", "batch/jobs/*/cancel", "fine_tuning/jobs/*/cancel"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,6 +352,24 @@ mod tests {
             ("/v1/messages", Api::AnthropicMessages),
             ("/v1/messages?beta=true", Api::AnthropicMessages),
             ("/v1beta/models/gemini-2.5-flash:generateContent", Api::GeminiGenerate),
+            ("/v1beta/models/gemini-embedding-001:batchEmbedContents", Api::GeminiEmbed),
+            ("/v1beta1/projects/p/locations/l/publishers/google/models/g:embedContent", Api::GeminiEmbed),
+            (
+                "/v1/projects/p/locations/l/publishers/google/models/text-embedding-005:predict",
+                Api::GeminiEmbed,
+            ),
+            ("/v1/fim/completions", Api::OpenAiCompletions),
+            ("/v1/agents/completions", Api::OpenAiChat),
+            ("/model/amazon.nova-lite-v1:0/converse", Api::BedrockConverse),
+            ("/model/amazon.nova-lite-v1%3A0/converse-stream", Api::BedrockConverse),
+            (
+                "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fabc/invoke",
+                Api::BedrockInvoke,
+            ),
+            (
+                "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/invoke-with-response-stream",
+                Api::BedrockInvoke,
+            ),
             (
                 "/v1/projects/p/locations/l/publishers/google/models/g:streamGenerateContent?alt=sse",
                 Api::GeminiGenerate,
@@ -259,6 +378,15 @@ mod tests {
             for provider in ["openai", "anthropic", "google", "some-gateway"] {
                 assert_eq!(endpoint(provider, "post", path), Endpoint::Guarded(api), "{path}");
             }
+        }
+        for (path, api) in [
+            ("/v2/chat", Api::CohereChat),
+            ("https://api.cohere.com/v1/chat", Api::CohereChat),
+            ("v2/embed", Api::CohereEmbed),
+            ("v1/rerank", Api::CohereRerank),
+        ] {
+            assert_eq!(endpoint("cohere", "POST", path), Endpoint::Guarded(api), "{path}");
+            assert_eq!(endpoint("openai", "POST", path), Endpoint::Unguarded, "{path}");
         }
     }
 
@@ -283,6 +411,9 @@ mod tests {
             ("anthropic", "POST", "/v1/deployments/d1/pause"),
             ("google", "POST", "/v1beta/models/gemini-2.5-flash:countTokens"),
             ("google", "POST", "/upload/v1beta/files"),
+            ("aws", "POST", "/model/anthropic.claude-haiku-4-5-20251001-v1%3A0/count-tokens"),
+            ("cohere", "POST", "v1/tokenize"),
+            ("mistral", "POST", "/v1/batch/jobs/j1/cancel"),
         ] {
             assert_eq!(endpoint(provider, method, path), Endpoint::Free, "{method} {path}");
         }
@@ -326,6 +457,22 @@ mod tests {
             ("google", "POST", "/v1beta/models/g:batchGenerateContent"),
             ("google", "POST", "/v1beta/cachedContents"),
             ("google", "PATCH", "/v1beta/cachedContents/c1"),
+            ("google", "POST", "/v1beta/interactions"),
+            ("google", "POST", "/v1beta/models/imagen-4.0:predict"),
+            ("google", "POST", "/v1beta/models/m:asyncBatchEmbedContent"),
+            ("aws", "POST", "/async-invoke"),
+            ("aws", "POST", "/guardrail/g/version/1/apply"),
+            ("aws", "POST", "/model/m/invoke-with-bidirectional-stream"),
+            ("aws", "GET", "/model/m/converse"),
+            ("aws", "POST", "/model/%2e%2e/converse"),
+            ("aws", "POST", "/model/a%00b/converse"),
+            ("aws", "POST", "/model/a%2/converse"),
+            ("aws", "POST", "/model/a%2525/converse"),
+            ("cohere", "POST", "v1/classify"),
+            ("cohere", "POST", "v1/generate"),
+            ("cohere", "POST", "v2/audio/transcriptions"),
+            ("mistral", "POST", "/v1/conversations"),
+            ("mistral", "POST", "/v1/batch/jobs"),
         ] {
             assert_eq!(endpoint(provider, method, path), Endpoint::Unguarded, "{method} {path}");
         }
@@ -334,16 +481,26 @@ mod tests {
 
     #[test]
     fn models_in_paths() {
+        let model = |path: &str| model_of_path(path).map(Cow::into_owned);
         assert_eq!(
-            model_of_path("/v1beta/models/gemini-2.5-flash:generateContent"),
+            model("/v1beta/models/gemini-2.5-flash:generateContent").as_deref(),
             Some("gemini-2.5-flash")
         );
-        assert_eq!(model_of_path("/openai/deployments/prod-gpt/chat/completions?x=1"), Some("prod-gpt"));
-        assert_eq!(model_of_path("/v1/messages"), None);
-        assert_eq!(model_of_path("/models/"), None);
-        assert_eq!(model_of_path(&"é".repeat(PATH_BYTES_MAX)), None);
+        assert_eq!(model("/openai/deployments/prod-gpt/chat/completions?x=1").as_deref(), Some("prod-gpt"));
+        assert_eq!(model("/v1/messages"), None);
+        assert_eq!(model("/models/"), None);
+        assert_eq!(model(&"é".repeat(PATH_BYTES_MAX)), None);
+        assert_eq!(
+            model("/model/us.amazon.nova-lite-v1%3A0/converse").as_deref(),
+            Some("us.amazon.nova-lite-v1:0")
+        );
+        assert_eq!(
+            model("/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Fx/invoke").as_deref(),
+            Some("arn:aws:bedrock:eu-west-1:1:inference-profile/x")
+        );
         assert!(
             path_streams("/v1beta/models/g:streamGenerateContent?alt=sse") && !path_streams("/v1/messages")
         );
+        assert!(path_streams("/model/m/converse-stream") && !path_streams("/model/m/converse"));
     }
 }

@@ -42,6 +42,44 @@ pub(super) fn read(map: &Body, request: &mut Request) -> Result<()> {
     Ok(())
 }
 
+/// One content, a list of requests (`batchEmbedContents`), or Vertex's `instances`.
+pub(super) fn embed(map: &Body, request: &mut Request) -> Result<()> {
+    let mut size = Size::default();
+    let one = |entry: &Body, size: &mut Size| match any(entry, &["content"]) {
+        // Vertex's older models embed bare text.
+        Some(Value::String(text)) => {
+            size.frame();
+            size.text(text);
+            size.text_of(any(entry, &["title"]))
+        }
+        Some(inside) => {
+            size.text_of(any(entry, &["title"]))?;
+            content(inside, size)
+        }
+        None => {
+            size.unknown();
+            Ok(())
+        }
+    };
+    let entries = list(map, &["requests", "instances"]);
+    for entry in entries.iter().filter_map(Value::as_object) {
+        one(entry, &mut size)?;
+    }
+    let dimensions = ["outputDimensionality", "output_dimensionality"];
+    if entries.is_empty() {
+        one(map, &mut size)?;
+    }
+    let config = object(map, &["embedContentConfig", "embed_content_config", "parameters"])
+        .or_else(|| entries.first()?.as_object())
+        .unwrap_or(map);
+    request.params.dimensions = limit(config, &dimensions)?;
+    request.max_output_tokens = Some(0);
+    request.writes_cache = Some(false);
+    request.media.extend(size.media.iter().copied());
+    request.input_tokens = size.input();
+    Ok(())
+}
+
 fn sampling(config: &Body, request: &mut Request) {
     let params = &mut request.params;
     params.temperature = float(config, &["temperature"]);

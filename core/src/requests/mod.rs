@@ -2,7 +2,9 @@
 //! language pass the path and the JSON body; what follows from them is decided here.
 
 mod anthropic;
+mod bedrock;
 mod chat;
+mod cohere;
 mod endpoint;
 mod fields;
 mod fingerprint;
@@ -48,17 +50,36 @@ pub enum Api {
     AnthropicMessages,
     /// Gemini and Vertex `generateContent` and `streamGenerateContent`.
     GeminiGenerate,
+    /// Gemini and Vertex embeddings: `embedContent`, `batchEmbedContents`, and Vertex's `predict` of an embedding
+    /// model.
+    GeminiEmbed,
+    /// Bedrock `converse` and `converse-stream`.
+    BedrockConverse,
+    /// Bedrock `invoke` and `invoke-with-response-stream`: the body is in the shape of the model's family.
+    BedrockInvoke,
+    /// Cohere chat, both versions.
+    CohereChat,
+    /// Cohere embeddings, both versions.
+    CohereEmbed,
+    /// Cohere rerank, both versions.
+    CohereRerank,
 }
 
 impl Api {
     /// Every API.
-    pub const ALL: [Api; 6] = [
+    pub const ALL: [Api; 12] = [
         Api::OpenAiChat,
         Api::OpenAiResponses,
         Api::OpenAiCompletions,
         Api::OpenAiEmbeddings,
         Api::AnthropicMessages,
         Api::GeminiGenerate,
+        Api::GeminiEmbed,
+        Api::BedrockConverse,
+        Api::BedrockInvoke,
+        Api::CohereChat,
+        Api::CohereEmbed,
+        Api::CohereRerank,
     ];
 
     /// The name that crosses language borders.
@@ -71,6 +92,12 @@ impl Api {
             Api::OpenAiEmbeddings => "openai_embeddings",
             Api::AnthropicMessages => "anthropic_messages",
             Api::GeminiGenerate => "gemini_generate",
+            Api::GeminiEmbed => "gemini_embed",
+            Api::BedrockConverse => "bedrock_converse",
+            Api::BedrockInvoke => "bedrock_invoke",
+            Api::CohereChat => "cohere_chat",
+            Api::CohereEmbed => "cohere_embed",
+            Api::CohereRerank => "cohere_rerank",
         }
     }
 
@@ -80,14 +107,20 @@ impl Api {
         Self::ALL.into_iter().find(|api| api.as_str() == name)
     }
 
-    /// What telemetry calls it.
+    /// What telemetry calls it. A request of [`Api::BedrockInvoke`] tells by its body when it is something else.
     #[must_use]
     pub const fn operation(self) -> Operation {
         match self {
-            Api::OpenAiChat | Api::OpenAiResponses | Api::AnthropicMessages => Operation::Chat,
+            Api::OpenAiChat
+            | Api::OpenAiResponses
+            | Api::AnthropicMessages
+            | Api::BedrockConverse
+            | Api::BedrockInvoke
+            | Api::CohereChat => Operation::Chat,
             Api::OpenAiCompletions => Operation::TextCompletion,
-            Api::OpenAiEmbeddings => Operation::Embeddings,
+            Api::OpenAiEmbeddings | Api::GeminiEmbed | Api::CohereEmbed => Operation::Embeddings,
             Api::GeminiGenerate => Operation::GenerateContent,
+            Api::CohereRerank => Operation::Rerank,
         }
     }
 }
@@ -174,7 +207,9 @@ pub fn read_at(api: Api, path: &str, body: &Value) -> Result<Request> {
     };
     let mut request = Request::new(api, fingerprint::fingerprint(body)?);
     request.stream = path_streams(path) || fields::flag(map, "stream");
-    request.model = fields::label(map, &["model"]).or_else(|| model_of_path(path).map(Label::from));
+    // Mistral's agents know their model: the agent's id stands for it, and a deployment says which model that is.
+    request.model = fields::label(map, &["model", "agent_id"])
+        .or_else(|| model_of_path(path).as_deref().and_then(fields::to_label));
     match api {
         Api::OpenAiChat => chat::read(map, &mut request)?,
         Api::OpenAiResponses => responses::read(map, &mut request)?,
@@ -182,6 +217,12 @@ pub fn read_at(api: Api, path: &str, body: &Value) -> Result<Request> {
         Api::OpenAiEmbeddings => legacy::embeddings(map, &mut request)?,
         Api::AnthropicMessages => anthropic::read(map, &mut request)?,
         Api::GeminiGenerate => gemini::read(map, &mut request)?,
+        Api::GeminiEmbed => gemini::embed(map, &mut request)?,
+        Api::BedrockConverse => bedrock::converse(map, &mut request)?,
+        Api::BedrockInvoke => bedrock::invoke(map, &mut request)?,
+        Api::CohereChat => cohere::chat(map, &mut request)?,
+        Api::CohereEmbed => cohere::embed(map, &mut request)?,
+        Api::CohereRerank => cohere::rerank(map, &mut request)?,
     }
     // Embeddings have none to show.
     let shown = request.max_output_tokens.filter(|tokens| *tokens > 0);

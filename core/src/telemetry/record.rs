@@ -20,6 +20,8 @@ pub enum Operation {
     GenerateContent,
     /// Embeddings.
     Embeddings,
+    /// Documents put in order by a model. The conventions have no word for it; one of one's own is allowed.
+    Rerank,
 }
 
 impl Operation {
@@ -31,6 +33,7 @@ impl Operation {
             Self::TextCompletion => "text_completion",
             Self::GenerateContent => "generate_content",
             Self::Embeddings => "embeddings",
+            Self::Rerank => "rerank",
         }
     }
 }

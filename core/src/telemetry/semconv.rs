@@ -205,6 +205,25 @@ mod tests {
         assert_eq!(provider("google", Some("generativelanguage.googleapis.com")), "gcp.gemini");
         assert_eq!(provider("google", Some("us-aiplatform.googleapis.com")), "gcp.vertex_ai");
         assert_eq!(provider("google", None), "gcp.gen_ai");
-        assert_eq!((provider("x-ai", None), provider("openrouter", None)), ("x_ai", "openrouter"));
+        for (name, told) in [
+            ("openai", "openai"),
+            ("azure", "azure.ai.openai"),
+            ("anthropic", "anthropic"),
+            ("vertex", "gcp.vertex_ai"),
+            ("aws", "aws.bedrock"),
+            ("mistral", "mistral_ai"),
+            ("cohere", "cohere"),
+            ("x-ai", "x_ai"),
+            ("deepseek", "deepseek"),
+            ("groq", "groq"),
+            ("perplexity", "perplexity"),
+            ("moonshotai", "moonshot_ai"),
+            // Not in the conventions: their own names.
+            ("openrouter", "openrouter"),
+            ("together", "together"),
+            ("z-ai", "z-ai"),
+        ] {
+            assert_eq!(provider(name, None), told);
+        }
     }
 }

@@ -102,6 +102,41 @@ def event_body(*, anthropic: bool, request_id: str) -> dict[str, Any]:
     )
 
 
+GOOGLE: Final = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+}
+AWS: Final = {
+    400: "ValidationException",
+    401: "UnrecognizedClientException",
+    404: "ResourceNotFoundException",
+    429: "ThrottlingException",
+    500: "InternalServerException",
+    503: "ServiceUnavailableException",
+}
+
+
+def in_dialect(reply: ErrorReply, dialect: str) -> ErrorReply:
+    """The same refusal (of OpenAI's shape) in another provider's words."""
+    message = reply.body["error"]["message"]
+    if dialect == "google":
+        error = {"code": reply.status, "message": message, "status": GOOGLE.get(reply.status, "UNKNOWN")}
+        return ErrorReply(reply.status, {"error": error}, reply.headers)
+    if dialect == "bedrock":
+        kind = {"x-amzn-errortype": AWS.get(reply.status, "InternalServerException")}
+        return ErrorReply(reply.status, {"message": message}, reply.headers | kind)
+    if dialect == "mistral":
+        body = {"object": "error", "message": message, "type": reply.body["error"]["type"], "code": "1300"}
+        return ErrorReply(reply.status, body, reply.headers)
+    if dialect == "cohere":
+        return ErrorReply(reply.status, {"message": message}, reply.headers)
+    return reply
+
+
 def _openai(message: str, kind: str, code: str | None) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 

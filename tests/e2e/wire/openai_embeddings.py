@@ -15,7 +15,7 @@ DIMENSIONS = 1536
 
 def read(body: dict[str, Any]) -> Request:
     """`input` is a text, a list of texts, a list of tokens or a list of such lists."""
-    request = Request("openai_embeddings", str(body.get("model", "")), body=body)
+    request = Request("openai_embeddings", str(body.get("model", "")), body=body, generates=False)
     for item in _inputs(body):
         # A prompt that is already tokens counts as many: four bytes stand for one token in `count_input`.
         request.texts.append(item if isinstance(item, str) else "toke" * len(item))

@@ -1,7 +1,8 @@
 """Guarded copies of the SDKs' clients.
 
-Adding an SDK: a file with `provider_of(client)` and `copy_of(client)`, and an entry in `_SDKS`. The SDKs here are made
-by the same generator and share `client.py`.
+Adding an SDK: a file with `provider_of(client)` and `guarded_copy(client, guarded)`, and an entry in `_SDKS`. What
+SDKs have in common is in `guarded.py` (reserving), `call.py` (settling), `tap.py` (streams) and `methods.py` (whose
+receipt a reply has); `client.py` is what the two SDKs of the same generator share.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from ..errors import fault
-from .client import MARK, Guarded, install
+from .guarded import MARK, Guarded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,30 +20,45 @@ if TYPE_CHECKING:
 
     Client = TypeVar("Client")
 
-_SDKS = {"anthropic": "anthropic", "openai": "openai"}
+_SDKS = {
+    "anthropic": "anthropic",
+    "openai": "openai",
+    "botocore.client": "bedrock",
+    "google.genai.client": "google",
+    "mistralai": "mistral",
+    "cohere": "cohere",
+}
+"""The module that a client's class is from, and the file that wraps it."""
+_NAMES = "anthropic, openai, google-genai, mistralai, cohere or boto3"
 
 
 def wrap(guard: Guard, client: Client, provider: str | None, labels: dict[str, Any]) -> Client:
     """A guarded copy of `client`; the client itself if it is guarded by this guard and nothing is new."""
-    roots = {kind.__module__.partition(".")[0] for kind in type(client).__mro__}
-    sdk = next((name for root, name in _SDKS.items() if root in roots), None)
-    if sdk is None or not hasattr(type(client), "request") or not hasattr(type(client), "copy"):
-        raise fault(
-            {
-                "code": "argument_invalid",
-                "message": f"`client`: {type(client).__name__} is no client that can be wrapped"
-                " (pass one of anthropic or openai; for others, guard.reserve)",
-                "field": "client",
-                "hint": "pass one of anthropic or openai; for others, guard.reserve",
-            }
-        )
-    known: Guarded | None = client.__dict__.get(MARK)
+    known: Guarded | None = getattr(client, "__dict__", {}).get(MARK)
     if known is not None and known.guard is guard:
         if provider in (None, known.provider) and not labels:
             return client
         provider, labels = provider or known.provider, {**known.labels, **labels}
+    module: Any = _sdk_of(client)
     guard.surround(**labels)  # a label that does not hold is told here
-    module: Any = import_module(f".{sdk}", __name__)
-    made: Client = module.copy_of(client)
-    install(made, Guarded(guard, provider or module.provider_of(client), labels))
+    made: Client = module.guarded_copy(client, Guarded(guard, provider or module.provider_of(client), labels))
     return made
+
+
+def _sdk_of(client: object) -> Any:
+    """The file that wraps this kind of client. Errors: `InvalidInput` if there is none."""
+    places = [f"{kind.__module__}." for kind in type(client).__mro__]
+    for root, name in _SDKS.items():
+        if any(place.startswith(f"{root}.") for place in places):
+            module = import_module(f".{name}", __name__)
+            if module.can_wrap(client):
+                return module
+    raise fault(
+        {
+            "code": "argument_invalid",
+            "message": f"`client`: {type(client).__name__} is no client that can be wrapped"
+            f" (pass one of {_NAMES}; for others, guard.reserve)",
+            "field": "client",
+            "hint": f"pass one of {_NAMES}; for others, guard.reserve",
+        }
+    )

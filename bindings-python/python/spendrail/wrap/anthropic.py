@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from .client import can_wrap, install
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_PROVIDERS = {"Bedrock": "bedrock", "Vertex": "vertex", "Foundry": "azure", "AWS": "aws", "GoogleCloud": "vertex"}
+    from .guarded import Guarded
+
+_PROVIDERS = {"Bedrock": "aws", "Vertex": "vertex", "Foundry": "azure", "AWS": "aws", "GoogleCloud": "vertex"}
 
 
 def provider_of(client: Any) -> str:
@@ -18,9 +22,11 @@ def provider_of(client: Any) -> str:
     return "anthropic"
 
 
-def copy_of(client: Any) -> Any:
+def guarded_copy(client: Any, guarded: Guarded) -> Any:
     """A copy without the SDK's own gen_ai spans: a wrapped call appears once."""
     options = getattr(client, "open_telemetry", None)
-    if options is None:
-        return client.copy()
-    return client.copy(open_telemetry={**options, "traces": False})
+    quiet = {} if options is None else {"open_telemetry": {**options, "traces": False}}
+    return install(client.copy(**quiet), guarded)
+
+
+__all__ = ["can_wrap", "guarded_copy", "provider_of"]

@@ -13,7 +13,22 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("spendrail")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"}
+_NEVER_SENT = {
+    # httpx
+    "ConnectError",
+    "ConnectTimeout",
+    "PoolTimeout",
+    "UnsupportedProtocol",
+    "ProxyError",
+    # botocore
+    "ConnectTimeoutError",
+    "EndpointConnectionError",
+    "ProxyConnectionError",
+    # aiohttp
+    "ClientConnectorError",
+    "ClientConnectorDNSError",
+    "ConnectionTimeoutError",
+}
 
 
 class Call:
@@ -21,6 +36,7 @@ class Call:
 
     __slots__ = (
         "__weakref__",
+        "_silent",
         "api",
         "attempts",
         "hides_usage",
@@ -47,6 +63,17 @@ class Call:
         """How often the request was sent."""
         self.lost = 0
         """How many of those attempts nobody answered, before another one was made."""
+        self._silent = False
+
+    def sending(self) -> None:
+        """The request is about to be sent, perhaps again."""
+        self.attempts += 1
+        self.lost += self._silent
+        self._silent = False
+
+    def unanswered(self, error: BaseException) -> None:
+        """What was sent brought this error instead of an answer."""
+        self._silent = _status(error) is None and not _was_never_sent(error)
 
     def sent_again(self, response: object, error: BaseException | None) -> None:
         """The SDK is about to send the request again, because of this answer, or of this error."""
@@ -92,15 +119,20 @@ class Call:
         if not self.open or self.tapped:
             return
         name = error_type(error)
-        status = getattr(error, "status_code", None)
-        refused = isinstance(status, int) and status >= 400
-        if refused or self.attempts == 0 or _was_never_sent(error):
-            if self.lost == 0:
-                self.release(name)
-                return
+        status = _status(error)
+        if (status is not None and status >= 400) or self.attempts == 0 or _was_never_sent(error):
+            self.refused(name)
+        else:
+            # Silence is not "not spent": the provider may have read the prompt and answered it.
+            self.cut(name)
+
+    def refused(self, error_type: str) -> None:
+        """The provider would not, or was not reached."""
+        if self.lost == 0:
+            self.release(error_type)
+        else:
             self.lost -= 1  # what was lost before is all that can have been billed
-        # Silence is not "not spent": the provider may have read the prompt and answered it.
-        self.cut(name)
+            self.cut(error_type)
 
     def _end(self, ending: Callable[[], Receipt | None]) -> None:
         if not self.open:
@@ -122,22 +154,41 @@ class Call:
 
 def error_type(error: BaseException) -> str:
     """The low-cardinality name of a failure: the provider's own code, else the status, else the exception's name."""
-    for name in ("code", "type"):
-        code = getattr(error, name, None)
+    names = (getattr(error, name, None) for name in ("code", "type", "status"))
+    for code in (_answer(error, "Error", "Code"), *names):
         if isinstance(code, str) and _NAME.fullmatch(code):
             return code
-    status = getattr(error, "status_code", None)
-    if isinstance(status, int):
+    if (status := _status(error)) is not None:
         return str(status)
     name = type(error).__name__
     return "timeout" if "Timeout" in name else name
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status that an SDK's error stands for."""
+    for status in (
+        getattr(error, "status_code", None),
+        getattr(error, "code", None),
+        _answer(error, "ResponseMetadata", "HTTPStatusCode"),
+    ):
+        if isinstance(status, int):
+            return status
+    return None
+
+
+def _answer(error: BaseException, part: str, name: str) -> object:
+    """What botocore's errors carry: the answer, parsed."""
+    answer = getattr(error, "response", None)
+    inside = answer.get(part) if isinstance(answer, dict) else None
+    return inside.get(name) if isinstance(inside, dict) else None
 
 
 def _was_never_sent(error: BaseException) -> bool:
     """No connection came about."""
     at: BaseException | None = error
     while at is not None:
-        if type(at).__name__ in _NEVER_SENT:
+        # Who cannot sign in sends nothing.
+        if type(at).__name__ in _NEVER_SENT or type(at).__module__.startswith("google.auth."):
             return True
         at = at.__cause__
     return False

@@ -10,55 +10,26 @@ import functools
 import inspect
 import json
 import sys
-from contextvars import ContextVar
 
 from ..otel import Current
 from ..receipts import call_of, remember
 from .call import Call
+from .guarded import MARK, refuse_connection, sending, server_of
 from .tap import watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..guard import Guard
-
-MARK = "_spendrail"
-"""The attribute of a guarded client that holds its `Guarded`."""
-
-_sending: ContextVar[Call | None] = ContextVar("spendrail.sending", default=None)
+    from .guarded import Guarded
 
 
-class Guarded:
-    """Whose calls a client makes, and under whose guard."""
-
-    def __init__(self, guard: Guard, provider: str, labels: dict[str, Any]) -> None:
-        """Of `guard.wrap(…)`."""
-        self.guard = guard
-        self.provider = provider
-        self.labels = labels
-
-    def open(self, client: Any, options: Any, streams: bool) -> tuple[Call | None, Any]:
-        """Reserves the request that `options` stand for, or finds that there is nothing to reserve. The options that
-        come back are the ones to send. Errors: `Denied`."""
-        path, body = str(options.url), _body(options)
-        about: dict[str, Any] = {"provider": self.provider, "server": _server(client), **self.labels}
-        model = body.get("model")
-        named = model if isinstance(model, str) and model else "-"
-        api = self.guard.passage(options.method, path, model=named, **about)
-        if api is None:
-            return None, options
-        asks = _asks_for_usage(api, body, streams)
-        if asks:
-            body = {**body, "stream_options": {**(body.get("stream_options") or {}), "include_usage": True}}
-            options = options.model_copy() if hasattr(options, "model_copy") else options.copy()
-            options.json_data = {**(options.json_data or {}), "stream_options": body["stream_options"]}
-        text = json.dumps(body, default=_encode)
-        hold = self.guard.reserve(request={"api": api, "path": path, "body": text}, **about)
-        return Call(api, hold, hides_usage=asks), options
+def can_wrap(client: object) -> bool:
+    """Whether this is one of the clients, and not one of their resources."""
+    return hasattr(type(client), "request") and hasattr(type(client), "copy")
 
 
-def install(client: Any, guarded: Guarded) -> None:
+def install(client: Any, guarded: Guarded) -> Any:
     """Makes this copy of a client a guarded one."""
     kind = type(client)
     own: dict[str, Any] = {MARK: guarded}
@@ -73,9 +44,7 @@ def install(client: Any, guarded: Guarded) -> None:
         return made
 
     def copy(*args: Any, **kwargs: Any) -> Any:
-        made = kind.copy(client, *args, **kwargs)
-        install(made, guarded)
-        return made
+        return install(kind.copy(client, *args, **kwargs), guarded)
 
     own.update(_process_response_data=parse, copy=copy, with_options=copy)
     hooks = [name for name in _WEBSOCKETS if hasattr(kind, name)]
@@ -83,14 +52,31 @@ def install(client: Any, guarded: Guarded) -> None:
     client.__dict__.update(own)
     if not hooks:
         _cover_connects(client, guarded)
+    return client
+
+
+def _open(client: Any, guarded: Guarded, options: Any, streams: bool) -> tuple[Call | None, Any]:
+    """Reserves the request that `options` stand for, or finds that there is nothing to reserve. The options that come
+    back are the ones to send. Errors: `Denied`."""
+    path, body = str(options.url), _body(options)
+    server = server_of(client.base_url)
+    api = guarded.api_of(options.method, path, body, server)
+    if api is None:
+        return None, options
+    asks = _asks_for_usage(api, body, streams)
+    if asks:
+        body = {**body, "stream_options": {**(body.get("stream_options") or {}), "include_usage": True}}
+        options = options.model_copy() if hasattr(options, "model_copy") else options.copy()
+        options.json_data = {**(options.json_data or {}), "stream_options": body["stream_options"]}
+    return guarded.hold(api, path, body, server, hides_usage=asks), options
 
 
 def _sync_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
     def request(cast_to: Any, options: Any, *, stream: bool = False, **more: Any) -> Any:
         if hasattr(kind, "_copy_and_prepare"):  # one-shot iterators and files become plain data, once
             options = kind._copy_and_prepare(client, options)
-        call, options = guarded.open(client, options, stream)
-        token = _sending.set(call)
+        call, options = _open(client, guarded, options, stream)
+        token = sending.set(call)
         try:
             if call is None:
                 return kind.request(client, cast_to, options, stream=stream, **more)
@@ -102,10 +88,10 @@ def _sync_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
                 call.failed(error)
             raise
         finally:
-            _sending.reset(token)
+            sending.reset(token)
 
     def prepare_request(request: Any) -> None:
-        if (call := _sending.get()) is not None:
+        if (call := sending.get()) is not None:
             call.attempts += 1
         kind._prepare_request(client, request)
 
@@ -114,7 +100,7 @@ def _sync_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
         kind._sleep_for_retry(client, response=response, **more)
 
     def process_response(*, response: Any, stream: bool, **more: Any) -> Any:
-        if (call := _sending.get()) is not None:
+        if (call := sending.get()) is not None:
             watch(response, call, streams=stream)
         return kind._process_response(client, response=response, stream=stream, **more)
 
@@ -130,8 +116,8 @@ def _async_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
     async def request(cast_to: Any, options: Any, *, stream: bool = False, **more: Any) -> Any:
         if hasattr(kind, "_copy_and_prepare"):
             options = await kind._copy_and_prepare(client, options)
-        call, options = guarded.open(client, options, stream)
-        token = _sending.set(call)
+        call, options = _open(client, guarded, options, stream)
+        token = sending.set(call)
         try:
             if call is None:
                 return await kind.request(client, cast_to, options, stream=stream, **more)
@@ -143,10 +129,10 @@ def _async_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
                 call.failed(error)
             raise
         finally:
-            _sending.reset(token)
+            sending.reset(token)
 
     async def prepare_request(request: Any) -> None:
-        if (call := _sending.get()) is not None:
+        if (call := sending.get()) is not None:
             call.attempts += 1
         await kind._prepare_request(client, request)
 
@@ -155,7 +141,7 @@ def _async_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
         await kind._sleep_for_retry(client, response=response, **more)
 
     async def process_response(*, response: Any, stream: bool, **more: Any) -> Any:
-        if (call := _sending.get()) is not None:
+        if (call := sending.get()) is not None:
             watch(response, call, streams=stream)
         return await kind._process_response(client, response=response, stream=stream, **more)
 
@@ -169,7 +155,7 @@ def _async_methods(client: Any, kind: Any, guarded: Guarded) -> dict[str, Any]:
 
 def _sent_again(response: Any) -> None:
     """An attempt has failed, and the SDK waits before the next one; the exception is still being handled."""
-    if (call := _sending.get()) is not None:
+    if (call := sending.get()) is not None:
         call.sent_again(response, sys.exc_info()[1])
 
 
@@ -207,40 +193,13 @@ def _body(options: Any) -> dict[str, Any]:
     return merged
 
 
-def _encode(value: Any) -> Any:
-    """What the SDKs accept in a body beside JSON."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if hasattr(value, "keys"):
-        return dict(value)
-    if isinstance(value, (bytes, bytearray)):
-        return value.decode("utf-8", "replace")
-    if hasattr(value, "__iter__") and not hasattr(value, "__next__"):
-        return list(value)
-    return None if type(value).__name__ in ("NotGiven", "Omit") else str(value)
-
-
-def _server(client: Any) -> dict[str, Any]:
-    url = client.base_url
-    return {"address": url.host or "-", "port": url.port or (80 if url.scheme == "http" else 443)}
-
-
 _WEBSOCKETS = ("_websocket_query_params", "_websocket_query_params_fallback", "_configure_realtime")
 """What the clients of openai 3 ask before they open a WebSocket."""
 
 
 def _open_websocket(client: Any, guarded: Guarded, open: Any, url: Any, *args: Any) -> Any:
-    _refuse_connection(guarded, getattr(url, "path", "/realtime"))
+    refuse_connection(guarded, getattr(url, "path", "/realtime"))
     return open(client, url, *args)
-
-
-def _refuse_connection(guarded: Guarded, path: str) -> None:
-    """A connection in which work is ordered cannot be guarded: it is denied unless the policy lets its path pass."""
-    about = {"provider": guarded.provider, "path": path, "method": "GET"}
-    if guarded.guard.invoke("endpoint", about)["endpoint"] != "allowed":
-        guarded.guard.passage("POST", f"{path}/connect", provider=guarded.provider, model="-", **guarded.labels)
 
 
 def _cover_connects(client: Any, guarded: Guarded) -> None:
@@ -254,8 +213,8 @@ def _cover_connects(client: Any, guarded: Guarded) -> None:
 
 
 def _connect(guarded: Guarded, path: str, connect: Any, *args: Any, **kwargs: Any) -> Any:
-    _refuse_connection(guarded, f"/{path}")
+    refuse_connection(guarded, f"/{path}")
     return connect(*args, **kwargs)
 
 
-__all__ = ["MARK", "Guarded", "install"]
+__all__ = ["can_wrap", "install"]

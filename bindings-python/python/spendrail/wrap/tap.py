@@ -11,6 +11,7 @@ import json
 
 from ..receipts import remember
 from .call import error_type
+from .guarded import encode
 from .sse import Events
 
 TYPE_CHECKING = False
@@ -37,45 +38,67 @@ def watch(response: Any, call: Call, *, streams: bool) -> None:
         tap.ended()
 
 
-class _Stream:
-    """A stream of events."""
+class Parsed:
+    """A stream whose events the SDK has parsed."""
 
     def __init__(self, call: Call) -> None:
+        """Of a reply that comes in pieces."""
         self.call = call
-        self.pulling = False
-        """The response is asked for bytes: that it closes itself meanwhile is no decision of the caller."""
         self.error: str | None = None
-        self._events = Events(self._see, hides=call.hides_usage)
         call.hold.stream(call.api)
+        call.tapped = call.streams = True
 
-    def feed(self, chunk: bytes) -> bytes:
-        return self._events.feed(chunk)
+    def see(self, event: object) -> None:
+        """The caller gets this event."""
+        self.take("", event if isinstance(event, str) else json.dumps(event, default=encode))
 
-    def ended(self) -> bytes:
-        """All bytes are here. Every API says when a stream is over; one that just stops was cut."""
-        rest = self._events.end()
+    def take(self, name: str, data: str) -> bool:
+        """One event, as text; `True`: hide it."""
+        if '"error"' in data or name == "error":
+            self.error = _error_in(name, data) or self.error
+        return self.call.chunk(data)
+
+    def ended(self) -> None:
+        """All events are here. Every API says when a stream is over; one that just stops was cut."""
         self.call.cut(self.error or "incomplete_stream")
-        return rest
 
     def failed(self, error: BaseException) -> None:
+        """The stream broke, or whoever reads it was cancelled."""
         if isinstance(error, Exception):
             self.call.cut(error_type(error))
         else:
-            self.closed()  # cancelled or interrupted: by us
+            self.closed()
 
     def closed(self) -> None:
+        """The caller has left."""
         if self.error is None:
             self.call.close()
         else:
             self.call.cut(self.error)
 
+
+class _Stream(Parsed):
+    """A stream of bytes that are events."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self.pulling = False
+        """The response is asked for bytes: that it closes itself meanwhile is no decision of the caller."""
+        self._events = Events(self._see, hides=call.hides_usage)
+
+    def feed(self, chunk: bytes) -> bytes:
+        return self._events.feed(chunk)
+
+    def ended(self) -> bytes:  # type: ignore[override]
+        rest = self._events.end()
+        super().ended()
+        return rest
+
     def _see(self, name: str, data: str) -> bool:
         if data.startswith("[DONE]"):
             self.call.finish()
             return False
-        if '"error"' in data or name == "error":
-            self.error = _error_in(name, data) or self.error
-        hidden = self.call.chunk(data)
+        hidden = self.take(name, data)
         if name == "message_stop":
             self.call.finish()
         return hidden
@@ -117,10 +140,52 @@ def _error_in(name: str, data: str) -> str | None:
     if not error and event.get("type") != "error" and name != "error":
         return None
     parts = error if isinstance(error, dict) else event
-    for key in ("code", "type"):
+    for key in ("code", "type", "status"):
         if isinstance(parts.get(key), str):
             return str(parts[key])[:64]
     return "error"
+
+
+def parsed(tap: Parsed, source: Iterator[Any]) -> Iterator[Any]:
+    """The events of a stream, seen by `tap`."""
+    try:
+        while True:
+            try:
+                event = next(source)
+            except StopIteration:
+                break
+            except BaseException as error:
+                tap.failed(error)
+                raise
+            tap.see(event)
+            yield event
+        tap.ended()
+    except GeneratorExit:
+        tap.closed()
+        raise
+    finally:
+        source.close()  # type: ignore[attr-defined]
+
+
+async def aparsed(tap: Parsed, source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """The same, awaited."""
+    try:
+        while True:
+            try:
+                event = await source.__anext__()
+            except StopAsyncIteration:
+                break
+            except BaseException as error:
+                tap.failed(error)
+                raise
+            tap.see(event)
+            yield event
+        tap.ended()
+    except GeneratorExit:
+        tap.closed()
+        raise
+    finally:
+        await source.aclose()  # type: ignore[attr-defined]
 
 
 _watched: dict[type, type] = {}

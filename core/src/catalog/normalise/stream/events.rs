@@ -34,6 +34,9 @@ impl Events {
             Some(Api::OpenAiResponses) => Self::Responses,
             Some(Api::AnthropicMessages) => Self::Anthropic,
             Some(Api::GeminiGenerate) => Self::Gemini,
+            Some(Api::BedrockConverse) => Self::Converse,
+            Some(Api::BedrockInvoke) => Self::Invoke,
+            Some(Api::CohereChat) => Self::Cohere,
             _ => Self::Chat,
         }
     }
