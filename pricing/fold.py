@@ -1,0 +1,97 @@
+"""Ids that are one model at one price become one entry with aliases: snapshots by date, `-latest`, versions, zones."""
+
+import re
+
+ENDINGS = (
+    r"[-@]20\d\d-?\d\d-?\d\d",
+    r"-latest",
+    r"@latest",
+    r"@default",
+    r"@\d{3}",
+    r"-v\d+(:\d+)?",
+    r":\d+",
+    r"-\d{4}",
+    r"-0",
+    r"-preview",
+)
+ZONES = re.compile(r"^(?:us|eu|apac|jp|au|in)\.(?=[a-z0-9-]+\.)")
+
+
+def fold(models, provider):
+    """The entries that stay, each with the ids that were folded into it."""
+    groups = {}
+    for listing in models.values():
+        groups.setdefault(stem(listing.id, provider), []).append(listing)
+    kept = []
+    for group in groups.values():
+        group.sort(key=lambda listing: rank(listing, provider))
+        for listing in group:
+            home = next((known for known in kept_of(group, kept) if alike(known, listing)), None)
+            if home is None:
+                kept.append(listing)
+                continue
+            home.aliases += [listing.id, *listing.aliases]
+            home.max_input = max(home.max_input or 0, listing.max_input or 0) or None
+            home.max_output = max(home.max_output or 0, listing.max_output or 0) or None
+            notes = {note for period in home.periods for note in period.notes}
+            home.periods[-1].notes += [n for n in listing.periods[-1].notes if n not in notes]
+            sources = home.periods[-1].sources
+            home.periods[-1].sources = tuple(dict.fromkeys([*sources, *listing.periods[-1].sources]))
+    settle_aliases(kept)
+    return kept
+
+
+def kept_of(group, kept):
+    return [listing for listing in group if any(listing is other for other in kept)]
+
+
+def stem(name, provider):
+    name = name.lower()
+    if provider == "aws":
+        name = ZONES.sub("", name)
+    before = None
+    while before != name:
+        before = name
+        for ending in ENDINGS:
+            name = re.sub(f"{ending}$", "", name)
+    # gpt-5-4 and gpt-5.4 are one name; so are -3-5 and -3.5.
+    return re.sub(r"(?<=\d)[.](?=\d)", "-", name)
+
+
+def rank(listing, provider):
+    """The id that the others fold into: without a date, bare, a number rather than `latest`, short."""
+    name = listing.id.lower()
+    dated = bool(re.search(r"[-@]20\d\d-?\d\d-?\d\d", name)) and provider != "aws"
+    zoned = bool(ZONES.match(name)) and provider == "aws"
+    return (dated, zoned, "latest" in name or "@" in name, len(name), name)
+
+
+def alike(one, other):
+    return (
+        one.mode == other.mode
+        and len(one.periods) == len(other.periods)
+        and all(same_period(a, b) for a, b in zip(one.periods, other.periods))
+        and near(one.max_output, other.max_output)
+    )
+
+
+def near(one, other):
+    """Limits that are listed a little differently, or not at all, are no two models."""
+    return one is None or other is None or max(one, other) <= 4 * min(one, other)
+
+
+def same_period(one, other):
+    key = [sorted((str(v.when), str(sorted(v.rates.items())), str(v.over), str(v.multiply)) for v in p.variants) for p in (one, other)]
+    return (one.rates, one.over, one.start, key[0]) == (other.rates, other.over, other.start, key[1])
+
+
+def settle_aliases(kept):
+    """An alias is nobody's id, and one entry's only."""
+    taken = {listing.id.lower() for listing in kept}
+    for listing in kept:
+        aliases = []
+        for alias in sorted(dict.fromkeys(listing.aliases), key=str.lower):
+            if alias.lower() not in taken:
+                taken.add(alias.lower())
+                aliases.append(alias)
+        listing.aliases = aliases
