@@ -17,8 +17,8 @@ ENDINGS = (
 ZONES = re.compile(r"^(?:us|eu|apac|jp|au|in)\.(?=[a-z0-9-]+\.)")
 
 
-def fold(models, provider):
-    """The entries that stay, each with the ids that were folded into it."""
+def fold(models, provider, taken):
+    """The entries that stay, each with the ids that were folded into it; `taken` names are somebody else's."""
     groups = {}
     for listing in models.values():
         groups.setdefault(stem(listing.id, provider), []).append(listing)
@@ -31,13 +31,15 @@ def fold(models, provider):
                 kept.append(listing)
                 continue
             home.aliases += [listing.id, *listing.aliases]
+            home.patterns += listing.patterns
             home.max_input = max(home.max_input or 0, listing.max_input or 0) or None
             home.max_output = max(home.max_output or 0, listing.max_output or 0) or None
+            home.periods[-1].rates = {**listing.periods[-1].rates, **home.periods[-1].rates}
             notes = {note for period in home.periods for note in period.notes}
             home.periods[-1].notes += [n for n in listing.periods[-1].notes if n not in notes]
             sources = home.periods[-1].sources
             home.periods[-1].sources = tuple(dict.fromkeys([*sources, *listing.periods[-1].sources]))
-    settle_aliases(kept)
+    settle_aliases(kept, taken)
     return kept
 
 
@@ -82,12 +84,18 @@ def near(one, other):
 
 def same_period(one, other):
     key = [sorted((str(v.when), str(sorted(v.rates.items())), str(v.over), str(v.multiply)) for v in p.variants) for p in (one, other)]
-    return (one.rates, one.over, one.start, key[0]) == (other.rates, other.over, other.start, key[1])
+    # A search fee that only one of the names lists is the other one's too.
+    rates = [p.rates if "web_search" in one.rates and "web_search" in other.rates else without_search(p) for p in (one, other)]
+    return rates[0] == rates[1] and (one.over, one.start, key[0]) == (other.over, other.start, key[1])
 
 
-def settle_aliases(kept):
+def without_search(period):
+    return {key: rate for key, rate in period.rates.items() if key != "web_search"}
+
+
+def settle_aliases(kept, names):
     """An alias is nobody's id, and one entry's only."""
-    taken = {listing.id.lower() for listing in kept}
+    taken = {listing.id.lower() for listing in kept} | {name.lower() for name in names}
     for listing in kept:
         aliases = []
         for alias in sorted(dict.fromkeys(listing.aliases), key=str.lower):

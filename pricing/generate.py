@@ -46,7 +46,7 @@ def listings(catalogs, provider, hand):
         if hand.find(key) is None:
             left_out[key] = "falls back to `google`, at the same price"
         del models[key]
-    return fold(models, provider), left_out
+    return fold(models, provider, hand.names), left_out
 
 
 def prepared(listing, provider, hand):
@@ -94,7 +94,6 @@ def corrected(listing, change):
         period.rates.pop(key, None)
     period.rates.update({key: Decimal(rate) for key, rate in change.get("rates", {}).items()})
     if "note" in change:
-        period.notes = [note for note in period.notes if not any(f"{key}: " in note for key in change.get("rates", {}))]
         period.notes.insert(0, change["note"])
     return listing
 

@@ -7,13 +7,20 @@
 4. A cache write below the input is the read, entered in the wrong field: left out.
 5. An hour is what genai-prices says, litellm's figure per second is rounded.
 6. A condition whose rates are the standard ones is left out.
+7. A picture or a second that is also counted in tokens is sold by the token: a usage reports both.
+8. A batch rate above the standard one, or a priority rate below it, is of the catalog that lost under rule 1: left out.
+9. Of a length for which a tier lists nothing, batch and flex are billed as standard, priority as the dearer of its own
+   and the standard rate; a region grows as the standard rates do.
 """
 
 from dataclasses import replace
+from decimal import Decimal
 
 from published import CHECKED
 from published.listing import Period, Variant, exact, text
 
+# What Bedrock's regional ids cost more than its global ones; nothing else differs by exactly this.
+UPLIFT = Decimal("1.1")
 SECONDS = ("input_audio_second", "audio_second", "output_audio_second", "input_video_second", "output_video_second")
 KINDS = (
     ("embed", "embedding"),
@@ -46,7 +53,7 @@ def merge(lite, genai):
     if lite is None:
         merged.mode = next((mode for word, mode in KINDS if word in merged.id.lower()), merged.mode)
     for period in merged.periods:
-        tidy(period)
+        tidy(period, merged.mode)
     return merged
 
 
@@ -56,43 +63,58 @@ def merged_periods(lite, genai):
     for period in genai.periods:
         if period is now:
             periods.append(both(lite.periods[0], period))
+        elif period.start > CHECKED:
+            periods.append(announced(period, now, periods[-1]))
         else:
             periods.append(replace(period, sources=(genai.catalog,)))
     return periods
 
 
+def announced(future, now, merged):
+    """A price to come, which only genai-prices has: what litellm alone lists today goes on, in proportion."""
+    rates, carried = dict(future.rates), []
+    for key in merged.rates.keys() - now.rates.keys() - future.rates.keys():
+        whole = "output" if key.startswith("output") else "input"
+        if key.startswith(("input", "output", "cache")) and now.rates.get(whole) and future.rates.get(whole):
+            rates[key] = exact(merged.rates[key] * future.rates[whole] / now.rates[whole])
+            carried.append(key)
+        else:
+            rates[key] = merged.rates[key]
+    for key in now.rates.keys() - future.rates.keys():
+        if not key.startswith(("input", "output", "cache")):
+            rates[key] = now.rates[key]
+    notes = [f"announced; {', '.join(sorted(carried))} not listed yet: grown as the others"] if carried else []
+    return replace(future, rates=rates, sources=("genai-prices",), notes=notes)
+
+
 def both(lite, genai):
     """The period in force, from both catalogs."""
-    notes = []
+    differ = []
     period = Period(
-        combine(lite.rates, genai.rates, "", notes),
+        combine(lite.rates, genai.rates, "", differ),
         start=genai.start,
         sources=("litellm", "genai-prices"),
-        notes=notes,
     )
     for limit in sorted(lite.over.keys() | genai.over.keys()):
-        what = f"above {limit // 1000}K "
-        period.over[limit] = combine(lite.over.get(limit, {}), genai.over.get(limit, {}), what, notes)
+        what = f"above {(limit + 1) // 1000}K "
+        period.over[limit] = combine(lite.over.get(limit, {}), genai.over.get(limit, {}), what, differ)
     mine = {tuple(v.when.items()): v for v in lite.variants}
-    theirs = {}
-    for variant in genai.variants:
-        if variant.start <= CHECKED:
-            theirs[tuple(variant.when.items())] = replace(variant, start="")
-        else:
-            period.variants.append(variant)
+    theirs = {tuple(v.when.items()): v for v in genai.variants if not v.start}
+    period.variants += [variant for variant in genai.variants if variant.start]
     for key in dict.fromkeys([*mine, *theirs]):
         one = mine.get(key) or Variant(dict(key), {})
         other = theirs.get(key) or Variant(dict(key), {})
         what = " ".join(map(str, dict(key).values())) + " "
-        joined = Variant(dict(key), combine(one.rates, other.rates, what, notes))
+        joined = Variant(dict(key), combine(one.rates, other.rates, what, differ))
         for limit in sorted(one.over.keys() | other.over.keys()):
-            longer = f"{what}above {limit // 1000}K "
-            joined.over[limit] = combine(one.over.get(limit, {}), other.over.get(limit, {}), longer, notes)
+            longer = f"{what}above {(limit + 1) // 1000}K "
+            joined.over[limit] = combine(one.over.get(limit, {}), other.over.get(limit, {}), longer, differ)
         period.variants.append(joined)
+    period.notes = told(differ)
     return period
 
 
-def combine(lite, genai, what, notes):
+def combine(lite, genai, what, differ):
     """Every rate that one of them lists, the dearer of two."""
     rates = {}
     for key in dict.fromkeys([*lite, *genai]):
@@ -103,29 +125,101 @@ def combine(lite, genai, what, notes):
             rates[key] = other
         else:
             rates[key] = max(one, other)
-            notes.append(f"{what}{key}: litellm {text(one)}, genai-prices {text(other)}; the dearer one is taken")
+            differ.append((f"{what}{key}", one, other))
     return rates
 
 
-def tidy(period):
-    """Rules 3 to 6."""
+def told(differ):
+    """What the catalogs disagree on, as sentences: one for each catalog that is cheaper."""
+    if differ and all(other == one * UPLIFT for _, one, other in differ):
+        return ["bare and zone ids are regional, 10 % above `global.`: litellm lists this one at the global price"]
+    notes = []
+    for cheap, dear, side in (("litellm", "genai-prices", 1), ("genai-prices", "litellm", 2)):
+        cheaper = [row for row in differ if row[side] < row[3 - side]]
+        if cheaper:
+            figures = ", ".join(f"{row[0]} {text(row[side])}" for row in cheaper)
+            notes.append(f"{cheap} lists {figures}; the dearer figures of {dear} are taken")
+    return notes
+
+
+def tidy(period, mode):
+    """Rules 3 to 9."""
+    clean(period, mode)
     rates = period.rates
-    drop_odd_writes(rates, rates)
-    if "input_audio_second" in rates:
-        rates.pop("audio_second", None)
     grow(rates, period.over, period.notes)
     kept = []
     for variant in period.variants:
-        drop_odd_writes(variant.rates, {**rates, **variant.rates})
-        for longer in variant.over.values():
-            drop_odd_writes(longer, {**rates, **longer})
         grow({**rates, **variant.rates}, variant.over, period.notes)
-        variant.rates = {key: rate for key, rate in variant.rates.items() if rate or rates.get(key) == rate}
+        drop_crossed(rates, variant)
+        lengthen(period, variant)
         same = all(rates.get(key) == rate for key, rate in variant.rates.items())
         same_over = all(period.over.get(limit, {}) == longer for limit, longer in variant.over.items())
         if variant.multiply is not None or not (same and same_over):
             kept.append(variant)
     period.variants = kept
+
+
+def clean(period, mode):
+    """What a catalog lists that is no price: rules 4 and 7, and zeroes among the rates of a tier."""
+    rates = period.rates
+    drop_odd_writes(rates, rates)
+    drop_second_units(rates, mode)
+    for longer in period.over.values():
+        drop_odd_writes(longer, {**rates, **longer})
+    for variant in period.variants:
+        drop_odd_writes(variant.rates, {**rates, **variant.rates})
+        for longer in variant.over.values():
+            drop_odd_writes(longer, {**rates, **longer})
+        variant.rates = {key: rate for key, rate in variant.rates.items() if rate or rates.get(key) == rate}
+
+
+def drop_second_units(rates, mode):
+    """Rule 7, and the zeroes that litellm writes next to another unit."""
+    if "input_audio_second" in rates:
+        rates.pop("audio_second", None)
+    if "output_image" in rates:
+        rates.pop("output_image_unit", None)
+    if rates.get("input") and mode not in ("embedding", "video"):
+        rates.pop("input_image_unit", None)
+    if "input_audio" in rates and mode != "audio":
+        for key in ("audio_second", "input_audio_second", "input_video_second"):
+            rates.pop(key, None)
+    others = any(rate for key, rate in rates.items() if key not in ("input", "output"))
+    if others and not rates.get("input") and not rates.get("output"):
+        rates.pop("input", None)
+        rates.pop("output", None)
+
+
+def drop_crossed(rates, variant):
+    """Rule 8: a tier of one catalog against the standard of the other."""
+    tier = variant.when.get("tier")
+    for key in list(variant.rates):
+        standard = rates.get(key, variant.rates[key])
+        crossed = variant.rates[key] > standard if tier in ("batch", "flex") else variant.rates[key] < standard
+        if tier is not None and crossed:
+            del variant.rates[key]
+
+
+def lengthen(period, variant):
+    """Rule 9: a condition that no catalog lists above a length."""
+    tokens = [key for key in variant.rates if key.startswith(("input", "output", "cache"))]
+    if not period.over or variant.over or not tokens:
+        return
+    name = " ".join(map(str, variant.when.values()))
+    if variant.when.get("tier") in ("batch", "flex"):
+        period.notes.append(f"{name} of long inputs: no price is listed, billed as standard")
+        return
+    for limit, longer in period.over.items():
+        variant.over[limit] = {
+            key: max(variant.rates.get(key, rate), rate) if "tier" in variant.when else grown(period, variant, key, rate)
+            for key, rate in longer.items()
+        }
+    period.notes.append(f"{name} of long inputs: no price is listed, the dearer of its own and the standard one is taken")
+
+
+def grown(period, variant, key, longer):
+    base = period.rates.get(key)
+    return exact(variant.rates.get(key, base) * longer / base) if base else longer
 
 
 def drop_odd_writes(rates, whole):
@@ -144,7 +238,7 @@ def grow(base, over, notes):
             unit_is_token = not key.endswith(("_unit", "_second", "_character", "_pixel", "_storage"))
             if whole in rates and base.get(whole) and unit_is_token:
                 rates[key] = exact(base[key] * rates[whole] / base[whole])
-                if key != "output_reasoning":
+                if base[key] != base[whole]:
                     missing.append(key)
         if missing:
-            notes.append(f"above {limit // 1000}K no {' and '.join(missing)} is listed: grown as the input is")
+            notes.append(f"above {(limit + 1) // 1000}K no {' and '.join(missing)} is listed: grown as the input is")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import published
+from files import undated
 from published.genai import GenaiPrices
 from published.litellm import LiteLLM
 from published.sellers import SELLERS, place
@@ -42,6 +43,7 @@ class Catalogs:
                 found[key][0] = dearer_of(known[0], listing)
         if seller.genai:
             self.add_genai(provider, found, left_out)
+            share_with_snapshots(found)
         return found, places, left_out
 
     def add_genai(self, provider, found, left_out):
@@ -55,13 +57,24 @@ class Catalogs:
                 left_out.setdefault(f"genai-prices: {listing.id}", why)
                 continue
             same = [name.lower() for name in names if name.lower() in found]
+            home = listing.id.lower() if listing.id.lower() in same else next(iter(same), None)
             for name in same:
                 if found[name][1] is None or listing.id.lower() == name:
-                    found[name][1] = listing
+                    spellings = [n for n in names if n.lower() != name] if name == home else []
+                    found[name][1] = replace(listing, aliases=[] if provider == "aws" else spellings)
             if not same:
                 first, *others = names
                 own = replace(listing, id=first, aliases=others)
                 found[first.lower()] = [None, own]
+
+
+def share_with_snapshots(found):
+    """A snapshot that litellm lists at its model's price has its model's price in genai-prices too."""
+    for name, pair in found.items():
+        model = found.get(undated(name))
+        if pair[1] is None and model is not None and model[0] is not None and model[1] is not None:
+            if pair[0].periods[0].rates == model[0].periods[0].rates:
+                pair[1] = replace(model[1], aliases=[])
 
 
 def priceless(listing):
@@ -99,5 +112,7 @@ def bedrock_names(listing):
             spellings.append(bare.removesuffix(ending) + "-v1")
     if scope == "global":
         return [f"global.{name}" for name in spellings]
-    told = [name for name in listing.aliases if "." in name]
+    if scope != "regional":
+        return list(dict.fromkeys(spellings))
+    told = [name for name in listing.aliases if "." in name and not name.startswith("us-gov.")]
     return list(dict.fromkeys([*spellings, *(f"{zone}.{name}" for zone in ZONES for name in spellings), *told]))

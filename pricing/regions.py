@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 
+from merge import lengthen
 from published.listing import Variant, exact
 from published.sellers import ZONE
 
@@ -82,7 +83,8 @@ def place_variants(base, period, where):
     if factor is not None:
         return [Variant(dict(where), {}, multiply=factor, except_=("web_search",) if "web_search" in base.rates else ())]
     rates = {key: rate for key, rate in period.rates.items() if base.rates.get(key) != rate}
-    made = [Variant(dict(where), rates, period.over)]
+    made = [Variant(dict(where), rates, dict(period.over))]
+    lengthen(base, made[0])
     for variant in [v for v in period.variants if set(v.when) == {"tier"}]:
         made.append(Variant({**variant.when, **where}, {**rates, **variant.rates}, variant.over))
     # A tier that only the model's own entry lists would tie with the region: the region's rates hold there.

@@ -1,8 +1,10 @@
 """genai-prices, through its data module."""
 
 import dataclasses
+from dataclasses import replace
 from decimal import Decimal
 
+from . import CHECKED
 from .listing import Listing, Period, Variant, exact
 
 KEYS = {
@@ -79,13 +81,7 @@ def read(model, page):
     if not periods:
         return None
     periods.sort(key=lambda period: period.start)
-    for variant in model.price_variants or []:
-        ((key, value),) = variant.when.items()
-        if (key, value) in SAID_ALREADY:
-            continue
-        rates, over = flat(variant.prices)
-        start = variant.constraint.start_date.isoformat() if variant.constraint else ""
-        periods[-1].variants.append(Variant(dict(CONDITIONS[key, value]), rates, over, start))
+    deal(list(variants(model)), periods)
     mode = {"page": "ocr", "input_audio_second": "audio", "input_character": "audio", "audio_second": "realtime"}
     kinds = [mode[key] for key in mode if key in periods[-1].rates]
     if not kinds and "embed" in model.id:
@@ -100,6 +96,29 @@ def read(model, page):
         aliases=sorted(set(equals(model.match)) - {model.id.lower()}),
         origins=[model.id],
     )
+
+
+def variants(model):
+    for variant in model.price_variants or []:
+        ((key, value),) = variant.when.items()
+        if (key, value) not in SAID_ALREADY:
+            rates, over = flat(variant.prices)
+            start = variant.constraint.start_date.isoformat() if variant.constraint else ""
+            yield Variant(dict(CONDITIONS[key, value]), rates, over, start)
+
+
+def deal(found, periods):
+    """Gives each period the variants of its time. A variant that began before today holds for the whole of today's
+    period: its start is the day on which somebody looked."""
+    for number, period in enumerate(periods):
+        end = periods[number + 1].start if number + 1 < len(periods) else "9999"
+        today = period.start <= CHECKED < end
+        begun = max(period.start, CHECKED) if today else period.start
+        for when in {str(variant.when): variant.when for variant in found}.values():
+            mine = sorted((v for v in found if v.when == when and v.start < end), key=lambda v: v.start)
+            in_force = [v for v in mine if v.start <= begun][-1:]
+            period.variants += [replace(v, start="") for v in in_force]
+            period.variants += [v for v in mine if v.start > begun]
 
 
 def flat(prices):

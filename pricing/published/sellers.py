@@ -71,7 +71,8 @@ SELLERS = {
         "google",
         (
             (r"claude|-maas$|^gemini-gemma|:", "sold by Vertex AI"),
-            (r"^gemini-exp|learnlm|-exp-image|^gemini-(flash-1|pro-1|pro$)|exp-1114", "an experiment that ended, priced at 0"),
+            (r"lyria", "music is sold by the song: no unit of ours"),
+            (r"^gemini-exp|learnlm|-exp-image|^gemini-(flash-1|pro-1|pro$)|exp-1114", "an experiment that ended"),
         ),
     ),
     "vertex": Seller(
@@ -79,7 +80,7 @@ SELLERS = {
         ("vertex_ai/", *(f"{name}/" for name in PUBLISHERS)),
         "google",
         (
-            (r"^(search_api|chirp)$", "no unit of ours"),
+            (r"^(search_api|chirp)$|lyria", "no unit of ours"),
             (r"^medlm|^text-unicorn|^gemini-(exp|flash-exp)|virtual-try-on", "retired, or sold by the engagement"),
         ),
     ),

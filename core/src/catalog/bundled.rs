@@ -1,10 +1,9 @@
-//! The catalog that Spendrail ships, as files.
+//! The catalog that Spendrail ships, as a file.
 
 use super::Source;
 
-/// The built-in layer, file by file.
+/// The built-in layer: all providers, compiled from `pricing/catalog/*.toml` by `make prices`.
 pub(super) fn sources() -> Vec<Source> {
-    let named =
-        |(path, text): &(&str, &str)| Source { name: format!("built-in:{path}"), text: (*text).to_owned() };
-    spendrail_pricing::CATALOG.iter().map(named).collect()
+    let name = "built-in:catalog.json".to_owned();
+    vec![Source { name, text: spendrail_pricing::CATALOG.to_owned() }]
 }
