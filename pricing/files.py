@@ -75,16 +75,21 @@ class Catalog:
                     rates[key] *= Decimal(factor["multiply"])
         return rates
 
+    def bare(self, name):
+        """A name without the wrappers and prefixes that mean nothing."""
+        name = name.lower().rpartition("/models/")[2]
+        for prefix in self.data.get("strip_prefixes", []):
+            name = name.removeprefix(prefix)
+        for suffix in self.data.get("strip_suffixes", []):
+            name = name.removesuffix(suffix)
+        return name
+
     def find(self, name):
         """The model of a name: id, alias, prefix and suffix stripped, date suffix, pattern."""
         name = name.lower()
         if name in self.names:
             return self.names[name]
-        name = name.rpartition("/models/")[2]
-        for prefix in self.data.get("strip_prefixes", []):
-            name = name.removeprefix(prefix)
-        for suffix in self.data.get("strip_suffixes", []):
-            name = name.removesuffix(suffix)
+        name = self.bare(name)
         if name not in self.names and self.data.get("date_suffix"):
             name = undated(name)
         if name in self.names:

@@ -17,8 +17,8 @@ ENDINGS = (
 ZONES = re.compile(r"^(?:us|eu|apac|jp|au|in)\.(?=[a-z0-9-]+\.)")
 
 
-def fold(models, provider, taken):
-    """The entries that stay, each with the ids that were folded into it; `taken` names are somebody else's."""
+def fold(models, provider, hand):
+    """The entries that stay, each with the ids that were folded into it; names of the hand-written part are taken."""
     groups = {}
     for listing in models.values():
         groups.setdefault(stem(listing.id, provider), []).append(listing)
@@ -39,7 +39,7 @@ def fold(models, provider, taken):
             home.periods[-1].notes += [n for n in listing.periods[-1].notes if n not in notes]
             sources = home.periods[-1].sources
             home.periods[-1].sources = tuple(dict.fromkeys([*sources, *listing.periods[-1].sources]))
-    settle_aliases(kept, taken)
+    settle_aliases(kept, hand)
     return kept
 
 
@@ -93,13 +93,13 @@ def without_search(period):
     return {key: rate for key, rate in period.rates.items() if key != "web_search"}
 
 
-def settle_aliases(kept, names):
-    """An alias is nobody's id, and one entry's only."""
-    taken = {listing.id.lower() for listing in kept} | {name.lower() for name in names}
+def settle_aliases(kept, hand):
+    """An alias is nobody's id, one entry's only, and not what the rules for names find anyway."""
+    taken = {listing.id.lower() for listing in kept} | set(hand.names)
     for listing in kept:
         aliases = []
         for alias in sorted(dict.fromkeys(listing.aliases), key=str.lower):
-            if alias.lower() not in taken:
+            if alias.lower() not in taken and hand.bare(alias) not in taken:
                 taken.add(alias.lower())
                 aliases.append(alias)
         listing.aliases = aliases

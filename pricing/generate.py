@@ -46,7 +46,7 @@ def listings(catalogs, provider, hand):
         if hand.find(key) is None:
             left_out[key] = "falls back to `google`, at the same price"
         del models[key]
-    return fold(models, provider, hand.names), left_out
+    return fold(models, provider, hand), left_out
 
 
 def prepared(listing, provider, hand):
