@@ -35,6 +35,11 @@ def listings(catalogs, provider, hand):
             left_out[key] = notes["without"][key]
             continue
         lite, genai = (prepared(one, provider, hand) for one in (lite, genai))
+        if notes.get("models", {}).get(key, {}).get("follow") == "litellm" and genai is not None:
+            own = replace(genai, aliases=[name for name in genai.aliases if name != key])
+            if own.id.lower() != key:
+                models.setdefault(own.id.lower(), merge(None, own))
+            genai = None
         models[key] = corrected(merge(lite, genai), notes.get("models", {}).get(key, {}))
     if provider == "aws":
         regional_prices(models)

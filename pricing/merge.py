@@ -2,10 +2,11 @@
 
 1. A figure that one catalog lists is taken. Two equal figures are taken. Of two figures the dearer is taken: a guard
    that counts too much stops early, one that counts too little pays.
-2. litellm has no history: genai-prices' periods stand, and litellm's figures belong to the one in force today.
+2. litellm has no history: genai-prices' periods stand, and litellm's figures belong to the one in force today; if
+   they are the figures before the last change, litellm has not followed it, and genai-prices is.
 3. Above a length, a rate that is not named grows as its input does.
 4. A cache write below the input is the read, entered in the wrong field: left out.
-5. An hour is what genai-prices says, litellm's figure per second is rounded.
+5. An embedding has no output.
 6. A condition whose rates are the standard ones is left out.
 7. A picture or a second that is also counted in tokens is sold by the token: a usage reports both.
 8. A batch rate above the standard one, or a priority rate below it, is of the catalog that lost under rule 1: left out.
@@ -21,7 +22,6 @@ from published.listing import Period, Variant, exact, text
 
 # What Bedrock's regional ids cost more than its global ones; nothing else differs by exactly this.
 UPLIFT = Decimal("1.1")
-SECONDS = ("input_audio_second", "audio_second", "output_audio_second", "input_video_second", "output_video_second")
 KINDS = (
     ("embed", "embedding"),
     ("rerank", "rerank"),
@@ -62,7 +62,7 @@ def merged_periods(lite, genai):
     periods = []
     for period in genai.periods:
         if period is now:
-            periods.append(both(lite.periods[0], period))
+            periods.append(both(lite.periods[0], period, periods[-1] if periods else None))
         elif period.start > CHECKED:
             periods.append(announced(period, now, periods[-1]))
         else:
@@ -87,9 +87,22 @@ def announced(future, now, merged):
     return replace(future, rates=rates, sources=("genai-prices",), notes=notes)
 
 
-def both(lite, genai):
-    """The period in force, from both catalogs."""
+def stale(lite, genai, before):
+    """Whether litellm's figures are those before genai-prices' last change (rule 2)."""
+    shared = lite.rates.keys() & genai.rates.keys() & {"input", "output"}
+    if before is None or all(lite.rates[key] == genai.rates[key] for key in shared):
+        return False
+    return all(lite.rates[key] == before.rates.get(key) for key in shared)
+
+
+def both(lite, genai, before):
+    """The period in force, from both catalogs; `before` is the one before it."""
     differ = []
+    if stale(lite, genai, before):
+        lite = replace(lite, rates={k: r for k, r in lite.rates.items() if k not in genai.rates}, over={}, variants=[])
+        notes = [f"litellm still lists the price before {genai.start}"]
+    else:
+        notes = []
     period = Period(
         combine(lite.rates, genai.rates, "", differ),
         start=genai.start,
@@ -110,7 +123,7 @@ def both(lite, genai):
             longer = f"{what}above {(limit + 1) // 1000}K "
             joined.over[limit] = combine(one.over.get(limit, {}), other.over.get(limit, {}), longer, differ)
         period.variants.append(joined)
-    period.notes = told(differ)
+    period.notes = notes + told(differ)
     return period
 
 
@@ -121,8 +134,6 @@ def combine(lite, genai, what, differ):
         one, other = lite.get(key), genai.get(key)
         if one is None or other is None or one == other:
             rates[key] = other if one is None else one
-        elif key in SECONDS and abs(one - other) <= other / 100:
-            rates[key] = other
         else:
             rates[key] = max(one, other)
             differ.append((f"{what}{key}", one, other))
@@ -164,12 +175,17 @@ def clean(period, mode):
     rates = period.rates
     drop_odd_writes(rates, rates)
     drop_second_units(rates, mode)
+    if mode == "embedding":
+        for found in (rates, *(variant.rates for variant in period.variants)):
+            found.pop("output", None)
     for longer in period.over.values():
         drop_odd_writes(longer, {**rates, **longer})
     for variant in period.variants:
         drop_odd_writes(variant.rates, {**rates, **variant.rates})
         for longer in variant.over.values():
             drop_odd_writes(longer, {**rates, **longer})
+        if "input_audio_second" in variant.rates:
+            variant.rates.pop("audio_second", None)
         variant.rates = {key: rate for key, rate in variant.rates.items() if rate or rates.get(key) == rate}
 
 
@@ -238,7 +254,7 @@ def grow(base, over, notes):
             unit_is_token = not key.endswith(("_unit", "_second", "_character", "_pixel", "_storage"))
             if whole in rates and base.get(whole) and unit_is_token:
                 rates[key] = exact(base[key] * rates[whole] / base[whole])
-                if base[key] != base[whole]:
+                if base[key] != base[whole] and not key.startswith("input_"):
                     missing.append(key)
         if missing:
             notes.append(f"above {(limit + 1) // 1000}K no {' and '.join(missing)} is listed: grown as the input is")

@@ -63,7 +63,8 @@ class Catalogs:
                     spellings = [n for n in names if n.lower() != name] if name == home else []
                     found[name][1] = replace(listing, aliases=[] if provider == "aws" else spellings)
             if not same:
-                first, *others = names
+                # Z.AI's ids are in lower case, genai-prices shows its names for people.
+                first, *others = [name.lower() for name in names] if provider == "z-ai" else names
                 own = replace(listing, id=first, aliases=others)
                 found[first.lower()] = [None, own]
 

@@ -72,11 +72,22 @@ def exact(number):
 
 
 def per_hour(seconds):
-    """A price per second as one per hour. Catalogs cut a third of a cent somewhere: 0.001333333333333 a second is
-    4.8 an hour."""
-    hour = Decimal(seconds) * PER_HOUR
-    short = hour.quantize(Decimal("1e-6"), ROUND_HALF_EVEN)
-    return exact(short if hour and abs(short - hour) <= hour * Decimal("1e-9") else hour)
+    """A price per second as one per hour."""
+    return exact(Decimal(seconds) * PER_HOUR)
+
+
+def hourly(seconds):
+    """An hourly price that a catalog tells per second: 0.00003083 is 0.111 an hour. A figure of four digits or more
+    was cut somewhere, so the shortest decimal that it can stand for is the price."""
+    seconds = Decimal(seconds)
+    if len(seconds.as_tuple().digits) < 4:
+        return per_hour(seconds)
+    slack = Decimal(5).scaleb(seconds.as_tuple().exponent - 1) * PER_HOUR
+    for places in range(13):
+        short = (seconds * PER_HOUR).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
+        if abs(short - seconds * PER_HOUR) <= slack:
+            return short.normalize()
+    return per_hour(seconds)
 
 
 def text(number):

@@ -6,7 +6,7 @@ import pathlib
 import re
 from decimal import Decimal
 
-from .listing import PER_MILLION, Listing, Period, Variant, exact, per_hour
+from .listing import PER_MILLION, Listing, Period, Variant, exact, hourly, per_hour
 
 TOKENS = {
     "input_cost_per_token": "input",
@@ -144,7 +144,10 @@ def units(entry, mode, base):
         base["output_image_unit"] = exact(entry["output_cost_per_image"])
     if entry.get("input_cost_per_second"):
         key = {"realtime": "audio_second", "embedding": "input_video_second"}.get(mode, "input_audio_second")
-        base[key] = per_hour(entry["input_cost_per_second"])
+        base[key] = (per_hour if "video" in key else hourly)(entry["input_cost_per_second"])
+    # What a picture costs is the price of making it, where nothing else is listed.
+    if mode == "image" and set(base) == {"input_image_unit"}:
+        base["output_image_unit"] = base.pop("input_image_unit")
     # Speech that is sold by the token says what a second comes to, which is not another price.
     if entry.get("output_cost_per_second") and mode == "video":
         base["output_video_second"] = per_hour(entry["output_cost_per_second"])

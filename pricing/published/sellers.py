@@ -104,7 +104,7 @@ SELLERS = {
     ),
     "cohere": Seller(("cohere", "cohere_chat"), ("cohere/",), "cohere"),
     "x-ai": Seller(("xai",), ("xai/",), "x-ai", (PER_IMAGE,)),
-    "deepseek": Seller(("deepseek",), ("deepseek/",), "deepseek"),
+    "deepseek": Seller(("deepseek",), ("deepseek/",), "deepseek", ((r"^search$", "a tool of litellm, not a model"),)),
     "groq": Seller(("groq",), ("groq/",), "groq"),
     "together": Seller(("together_ai",), ("together_ai/",), "together", (SIZE_CLASS,)),
     "fireworks": Seller(
