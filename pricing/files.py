@@ -61,9 +61,9 @@ class Catalog:
                 continue
             if "multiply" in variant:
                 factors.append(variant)
-            if "rates" in variant and len(variant["when"]) > best:
+            if ("rates" in variant or "over" in variant) and len(variant["when"]) > best:
                 best = len(variant["when"])
-                rates = {**period["rates"], **variant["rates"]}
+                rates = {**period["rates"], **variant.get("rates", {})}
                 over = variant.get("over") or period.get("over", [])
         reached = [tier for tier in over if total_input > tier["input_gt"]]
         if reached:

@@ -1,6 +1,9 @@
 """Ids that are one model at one price become one entry with aliases: snapshots by date, `-latest`, versions, zones."""
 
 import re
+from dataclasses import replace
+
+from published import CHECKED
 
 ENDINGS = (
     r"[-@]20\d\d-?\d\d-?\d\d",
@@ -65,16 +68,23 @@ def rank(listing, provider):
     name = listing.id.lower()
     dated = bool(re.search(r"[-@]20\d\d-?\d\d-?\d\d", name)) and provider != "aws"
     zoned = bool(ZONES.match(name)) and provider == "aws"
-    return (dated, zoned, "latest" in name or "@" in name, len(name), name)
+    return (dated, zoned, listing.catalog == "litellm", "latest" in name or "@" in name, len(name), name)
 
 
 def alike(one, other):
     return (
         one.mode == other.mode
-        and len(one.periods) == len(other.periods)
-        and all(same_period(a, b) for a, b in zip(one.periods, other.periods))
+        and same_history(one, other)
         and near(one.max_output, other.max_output)
     )
+
+
+def same_history(one, other):
+    """All periods, or today's if the other one comes from litellm alone, which has no history."""
+    if len(one.periods) != len(other.periods) and other.catalog == "litellm" and len(other.periods) == 1:
+        today = replace(one.period_on(CHECKED), start="")
+        return same_period(today, other.periods[0])
+    return len(one.periods) == len(other.periods) and all(map(same_period, one.periods, other.periods))
 
 
 def near(one, other):
@@ -98,8 +108,8 @@ def settle_aliases(kept, hand):
     taken = {listing.id.lower() for listing in kept} | set(hand.names)
     for listing in kept:
         aliases = []
-        for alias in sorted(dict.fromkeys(listing.aliases), key=str.lower):
-            if alias.lower() not in taken and hand.bare(alias) not in taken:
-                taken.add(alias.lower())
+        for alias in sorted(dict.fromkeys(map(hand.bare, listing.aliases))):
+            if alias not in taken:
+                taken.add(alias)
                 aliases.append(alias)
         listing.aliases = aliases

@@ -44,14 +44,15 @@ def listings(catalogs, provider, hand):
     if provider == "aws":
         regional_prices(models)
     add_places(models, places)
-    if provider == "azure":
-        azure_zones(models)
     sold = [hand] + [Catalog(FILES / f"{other}.toml") for other in hand.data.get("fallback", []) if other == "google"]
     for key in [key for key, listing in models.items() if any(one.find(listing.id) for one in sold)]:
         if hand.find(key) is None:
             left_out[key] = "falls back to `google`, at the same price"
         del models[key]
-    return fold(models, provider, hand), left_out
+    kept = fold(models, provider, hand)
+    if provider == "azure":
+        azure_zones({listing.id.lower(): listing for listing in kept})
+    return kept, left_out
 
 
 def prepared(listing, provider, hand):

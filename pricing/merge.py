@@ -175,6 +175,9 @@ def clean(period, mode):
     rates = period.rates
     drop_odd_writes(rates, rates)
     drop_second_units(rates, mode)
+    # A cached 0 next to a price is a missing price.
+    for key in [key for key in rates if key.startswith("cache_read") and not rates[key] and rates.get("input")]:
+        del rates[key]
     if mode == "embedding":
         for found in (rates, *(variant.rates for variant in period.variants)):
             found.pop("output", None)
@@ -219,6 +222,9 @@ def drop_crossed(rates, variant):
 def lengthen(period, variant):
     """Rule 9: a condition that no catalog lists above a length."""
     tokens = [key for key in variant.rates if key.startswith(("input", "output", "cache"))]
+    if not tokens and variant.over and set(variant.when) == {"tier"}:
+        # Listed for long inputs only: without its price for short ones it is no price.
+        variant.over = {}
     if not period.over or variant.over or not tokens:
         return
     name = " ".join(map(str, variant.when.values()))

@@ -85,18 +85,37 @@ def priceless(listing):
 
 
 def dearer_of(one, other):
-    """Two spellings of one model: the figures of the dearer one, under the first spelling."""
-    total = [sum(listing.periods[0].rates.values()) for listing in (one, other)]
-    best = one if total[0] >= total[1] else other
+    """Two spellings of one model: what either lists, the dearer of two figures, under the first spelling."""
+    mine, theirs = one.periods[0], other.periods[0]
+    variants = {str(variant.when): variant for variant in mine.variants}
+    for variant in theirs.variants:
+        known = variants.get(str(variant.when))
+        if known is not None:
+            variant = replace(known, rates=dearer(known.rates, variant.rates), over=longer(known.over, variant.over))
+        variants[str(variant.when)] = variant
+    period = replace(
+        mine,
+        rates=dearer(mine.rates, theirs.rates),
+        over=longer(mine.over, theirs.over),
+        variants=list(variants.values()),
+    )
     return replace(
-        best,
-        id=one.id,
+        one,
+        periods=[period],
         origins=one.origins + other.origins,
-        page=best.page or one.page or other.page,
+        page=one.page or other.page,
         max_input=max(one.max_input or 0, other.max_input or 0) or None,
         max_output=max(one.max_output or 0, other.max_output or 0) or None,
-        deprecated=best.deprecated if total[0] != total[1] else max(one.deprecated, other.deprecated),
+        deprecated=max(one.deprecated, other.deprecated) if one.deprecated and other.deprecated else "",
     )
+
+
+def dearer(one, other):
+    return {key: max(one.get(key, 0), other.get(key, 0)) for key in dict.fromkeys([*one, *other])}
+
+
+def longer(one, other):
+    return {limit: dearer(one.get(limit, {}), other.get(limit, {})) for limit in sorted(one.keys() | other.keys())}
 
 
 ZONES = ("us", "eu", "apac", "jp", "au", "in")

@@ -70,7 +70,7 @@ def overlaps(period):
     """Conditions that are said twice, and conditions that one request can meet with no winner."""
     if "to" in period and period["to"] <= period.get("from", ""):
         yield "ends before it begins"
-    variants = [v for v in period.get("variants", []) if "rates" in v]
+    variants = [v for v in period.get("variants", []) if "rates" in v or "over" in v]
     for at, one in enumerate(variants):
         for other in variants[at + 1 :]:
             if one["when"] == other["when"]:

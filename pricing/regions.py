@@ -87,11 +87,13 @@ def place_variants(base, period, where):
     lengthen(base, made[0])
     for variant in [v for v in period.variants if set(v.when) == {"tier"}]:
         made.append(Variant({**variant.when, **where}, {**rates, **variant.rates}, variant.over))
-    # A tier that only the model's own entry lists would tie with the region: the region's rates hold there.
+    # A tier that only the model's own entry lists would tie with the region: the dearer of both holds there.
     listed = {variant.when["tier"] for variant in period.variants if "tier" in variant.when}
     for variant in base.variants:
         if set(variant.when) == {"tier"} and variant.when["tier"] not in listed and variant.multiply is None:
-            made.append(Variant({**variant.when, **where}, rates, period.over))
+            surcharge = variant.when["tier"] not in ("batch", "flex")
+            dearer = {key: max(rate, variant.rates.get(key, rate)) if surcharge else rate for key, rate in rates.items()}
+            made.append(Variant({**variant.when, **where}, dearer, dict(period.over)))
     return made
 
 
