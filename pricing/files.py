@@ -103,7 +103,15 @@ def names_model(modifier, model):
 
 
 def holds(conditions, when):
-    return all(when.get(key) == value for key, value in conditions.items())
+    """Whether all conditions hold: `!x` is anything known but x, a region may be a glob."""
+
+    def one(key, value):
+        given = when.get(key)
+        if isinstance(value, str) and value.startswith("!"):
+            return given is not None and given != value[1:]
+        return given == value or (key == "region" and given is not None and glob(given, value))
+
+    return all(one(key, value) for key, value in conditions.items())
 
 
 def glob(name, pattern):

@@ -223,8 +223,8 @@ def lengthen(period, variant):
     """Rule 9: a condition that no catalog lists above a length."""
     tokens = [key for key in variant.rates if key.startswith(("input", "output", "cache"))]
     if not tokens and variant.over and set(variant.when) == {"tier"}:
-        # Listed for long inputs only: without its price for short ones it is no price.
         variant.over = {}
+        period.notes.append(f"{variant.when['tier']} is listed for long inputs only: billed as standard")
     if not period.over or variant.over or not tokens:
         return
     name = " ".join(map(str, variant.when.values()))

@@ -78,7 +78,8 @@ def merged_regions(by_region):
 def place_variants(base, period, where):
     """A multiplier if everything grows alike, else rates, and rates for each tier there."""
     if all(base.rates.get(key, base.rates.get("input")) == rate for key, rate in period.rates.items()):
-        return []
+        known = {str(variant.when) for variant in base.variants}
+        return [replace(v, when={**v.when, **where}) for v in period.variants if str(v.when) not in known]
     factor = uniform(base, period)
     if factor is not None:
         return [Variant(dict(where), {}, multiply=factor, except_=("web_search",) if "web_search" in base.rates else ())]
@@ -127,6 +128,7 @@ def azure_zones(models):
             continue
         factor = uniform(base.periods[-1], listing.periods[-1])
         if factor is not None and factor > 1:
-            base.periods[-1].variants.append(Variant({"geo": match[1]}, {}, multiply=factor))
+            untouched = ("web_search",) if "web_search" in base.periods[-1].rates else ()
+            base.periods[-1].variants.append(Variant({"geo": match[1]}, {}, multiply=factor, except_=untouched))
 
 
