@@ -16,11 +16,13 @@ import sys
 from dataclasses import replace
 from decimal import Decimal
 
+import cross
 from files import FILES, HERE, MARK, Catalog, load
 from fold import fold
 from layout import document
 from merge import merge
 from pairs import Catalogs
+from published import CHECKED
 from published.sellers import SELLERS
 from regions import add_places, azure_zones, regional_prices
 
@@ -44,15 +46,29 @@ def listings(catalogs, provider, hand):
     if provider == "aws":
         regional_prices(models)
     add_places(models, places)
-    sold = [hand] + [Catalog(FILES / f"{other}.toml") for other in hand.data.get("fallback", []) if other == "google"]
-    for key in [key for key, listing in models.items() if any(one.find(listing.id) for one in sold)]:
-        if hand.find(key) is None:
-            left_out[key] = "falls back to `google`, at the same price"
-        del models[key]
+    for key in list(models):
+        if hand.find(key) is not None:
+            del models[key]
+        elif provider == "vertex" and not dearer_than_google(models[key], pairs[key]):
+            left_out[key] = "falls back to `google`, which costs no less"
+            del models[key]
     kept = fold(models, provider, hand)
     if provider == "azure":
         azure_zones({listing.id.lower(): listing for listing in kept})
     return kept, left_out
+
+
+def dearer_than_google(listing, pair):
+    """Whether Vertex AI lists something above what the Gemini API's file says, or what that file does not have."""
+    google = Catalog(FILES / "google.toml")
+    model = google.find(listing.id)
+    if model is None:
+        return True
+    compared = cross.of_name(google, model, pair, {}, CHECKED)
+    return any(
+        outcome == "differ" and ours is not None and max(rate or 0 for rate in theirs) > ours
+        for _, _, ours, theirs, outcome in compared
+    )
 
 
 def prepared(listing, provider, hand):

@@ -8,10 +8,13 @@
 4. A cache write below the input is the read, entered in the wrong field: left out.
 5. An embedding has no output.
 6. A condition whose rates are the standard ones is left out.
-7. A picture or a second that is also counted in tokens is sold by the token: a usage reports both.
+7. A picture, a second or a character that is also counted in tokens is sold by the token: a usage reports both.
 8. A batch rate above the standard one, or a priority rate below it, is of the catalog that lost under rule 1: left out.
 9. Of a length for which a tier lists nothing, batch and flex are billed as standard, priority as the dearer of its own
    and the standard rate; a region grows as the standard rates do.
+10. A rate for one kind of token that is what the general rate is in every tier and length is not repeated: it would
+    stay behind where a tier names the general one only.
+11. What priority does not list grows as what it lists; what batch or flex do not list is billed as standard.
 """
 
 from dataclasses import replace
@@ -22,6 +25,7 @@ from published.listing import Period, Variant, exact, text
 
 # What Bedrock's regional ids cost more than its global ones; nothing else differs by exactly this.
 UPLIFT = Decimal("1.1")
+OTHER_UNITS = ("_unit", "_second", "_character", "_pixel", "_storage")
 KINDS = (
     ("embed", "embedding"),
     ("rerank", "rerank"),
@@ -154,14 +158,16 @@ def told(differ):
 
 
 def tidy(period, mode):
-    """Rules 3 to 9."""
+    """Rules 3 to 11."""
     clean(period, mode)
     rates = period.rates
+    drop_repeated(period)
     grow(rates, period.over, period.notes)
     kept = []
     for variant in period.variants:
-        grow({**rates, **variant.rates}, variant.over, period.notes)
         drop_crossed(rates, variant)
+        surcharge(rates, variant, period.notes)
+        grow({**rates, **variant.rates}, variant.over, period.notes)
         lengthen(period, variant)
         same = all(rates.get(key) == rate for key, rate in variant.rates.items())
         same_over = all(period.over.get(limit, {}) == longer for limit, longer in variant.over.items())
@@ -200,6 +206,7 @@ def drop_second_units(rates, mode):
         rates.pop("output_image_unit", None)
     if rates.get("input") and mode not in ("embedding", "video"):
         rates.pop("input_image_unit", None)
+        rates.pop("input_character", None)
     if "input_audio" in rates and mode != "audio":
         for key in ("audio_second", "input_audio_second", "input_video_second"):
             rates.pop(key, None)
@@ -207,6 +214,36 @@ def drop_second_units(rates, mode):
     if others and not rates.get("input") and not rates.get("output"):
         rates.pop("input", None)
         rates.pop("output", None)
+
+
+def drop_repeated(period):
+    """Rule 10: everywhere, if it is what the fallback chain says everywhere."""
+    sheets = [period.rates, *period.over.values()]
+    sheets += [rates for variant in period.variants for rates in (variant.rates, *variant.over.values())]
+    for key in [key for key in period.rates if is_kind(key)]:
+        whole = next(start for start in ("cache_read", "input", "output") if key.startswith(start))
+        if all(rates.get(key) == rates.get(whole) for rates in sheets if key in rates):
+            for rates in sheets:
+                rates.pop(key, None)
+
+
+def is_kind(key):
+    """A rate for one kind of token, which falls back to a general one."""
+    return key.startswith(("input_", "output_", "cache_read_")) and not key.endswith(OTHER_UNITS)
+
+
+def surcharge(rates, variant, notes):
+    """Rule 11: what a dearer tier does not list grows as what it lists."""
+    if variant.when.get("tier") not in ("priority", "ultrafast") or set(variant.when) != {"tier"}:
+        return
+    missing = []
+    for key in [key for key in rates if key.startswith(("input", "output", "cache")) and key not in variant.rates]:
+        whole = "output" if key.startswith("output") else "input"
+        if not key.endswith(OTHER_UNITS) and whole in variant.rates and rates.get(whole):
+            variant.rates[key] = exact(rates[key] * variant.rates[whole] / rates[whole])
+            missing.append(key)
+    if missing:
+        notes.append(f"{variant.when['tier']} lists no {' and '.join(missing)}: grown as the others are")
 
 
 def drop_crossed(rates, variant):
@@ -257,7 +294,7 @@ def grow(base, over, notes):
         missing = []
         for key in [key for key in base if key.startswith(("cache_", "input", "output")) and key not in rates]:
             whole = "output" if key.startswith("output") else "input"
-            unit_is_token = not key.endswith(("_unit", "_second", "_character", "_pixel", "_storage"))
+            unit_is_token = not key.endswith(OTHER_UNITS)
             if whole in rates and base.get(whole) and unit_is_token:
                 rates[key] = exact(base[key] * rates[whole] / base[whole])
                 if base[key] != base[whole] and not key.startswith("input_"):

@@ -59,6 +59,7 @@ SELLERS = {
             (r"^(low|medium|high)/", "the same model by the picture; its usage is in tokens"),
             (r"^container$", "a tool: `code_session` of the models"),
             (r"dall-e", "priced by the pixel in litellm, which no usage reports"),
+            (r"^model[-_]router$", "a surcharge on the model that answers, not a price of its own"),
             (r"jais-", "litellm's figure is a thousand times too high (over 1,000 USD per 1M)"),
             (r":free$|^wizardlm", "not sold by Azure itself"),
             (r"^(ada|babbage|curie|davinci)$", "retired long ago, under another name there"),
@@ -111,7 +112,10 @@ SELLERS = {
         ("fireworks_ai", "fireworks_ai-embedding-models"),
         ("fireworks_ai/", "accounts/fireworks/models/", "accounts/fireworks/routers/"),
         "fireworks",
-        (SIZE_CLASS,),
+        (
+            SIZE_CLASS,
+            (r"(?i)^flux-1-|^ssd-1b|stable-diffusion|^playground-v2", "sold by the step; litellm has it as a token price"),
+        ),
     ),
     "perplexity": Seller(
         ("perplexity",),
