@@ -1,23 +1,26 @@
 """Our files against the two published catalogs: every name of theirs, every rate, every tier and length.
 
-A name of theirs that leads to an entry of ours is priced by both on one day; a rate that somebody lists is
+A name of theirs that leads to an entry of ours is priced by both on one day (a name that leads nowhere is a fault); a
+rate that somebody lists is
 
     agree         the same figure in ours and in both catalogs
     one silent    the same figure in ours and in the catalog that lists it
     differ        another figure in at least one of them; the entry must have a note about it
     only ours     we list it, they do not
 
-The rules of `merge` that say what is no price apply to their figures before they are compared.
+The rules (`rules`) that say what is no price apply to their figures before they are compared.
 """
 
 from collections import Counter
 from copy import deepcopy
+from decimal import Decimal
 
-from merge import clean
+from files import FILES, Catalog
 from pairs import Catalogs
 from published.sellers import SELLERS
+from rules import clean
 
-OUTCOMES = ("agree", "one silent", "only ours", "differ")
+COLUMNS = ("models", "priced", "names", "agree", "one silent", "only ours", "differ", "no note")
 FALLBACKS = (("cache_read_", "cache_read"), ("cache_write_", "cache_write"), ("input_", "input"), ("output_", "output"))
 COUNTED = ("_unit", "_second", "_character", "_pixel", "search", "grounding", "session", "page", "_annotated")
 
@@ -26,49 +29,55 @@ def check(catalogs, day, options):
     """Prints the table; returns the differences that no note explains."""
     theirs = Catalogs()
     unexplained, totals = [], Counter()
-    print(f"{'provider':<12} {'models':>6} {'priced':>6} {'names':>6}" + "".join(f"{o:>11}" for o in OUTCOMES) + f"{'unnoted':>9}")
+    print(table_line("provider", {title: title for title in COLUMNS}))
     for catalog in catalogs:
-        counts, names, missing = Counter(), 0, 0
+        counts = Counter(models=len(catalog.models), priced=sum(bool(catalog.periods(m)) for m in catalog.models))
         pairs, places, _ = theirs.pairs(catalog.provider) if catalog.provider in SELLERS else ({}, {}, {})
         seen = set()
         for row in rows(catalog, pairs, places, day):
-            if row is None:
-                names += 1
+            if isinstance(row, str):
+                unexplained.append(f"{catalog.provider}: {row} leads to no model here")
                 continue
-            model, what, mine, listed, outcome = row
+            if row is None:
+                counts["names"] += 1
+                continue
+            model, what, mine, (lite, genai), outcome = row
             seen.add(model)
             counts[outcome] += 1
             note = catalog.notes(model)
-            line = f"{catalog.provider}/{model}: {what}: ours {shown(mine)}, litellm {shown(listed[0])}, genai-prices {shown(listed[1])}"
+            figures = f"ours {shown(mine)}, litellm {shown(lite)}, genai-prices {shown(genai)}"
+            line = f"{catalog.provider}/{model}: {what}: {figures}"
             if options.all or (options.differ and outcome == "differ"):
                 print(f"  {outcome:<10} {line}{f'  note: {note}' if note and outcome == 'differ' else ''}")
             if outcome == "differ" and not note:
-                missing += 1
+                counts["no note"] += 1
                 unexplained.append(f"differs and has no note: {line}")
-        counts["only ours"] += sum(len(catalog.period_on(m, day)["rates"]) for m in catalog.models.keys() - seen if catalog.periods(m))
-        priced = sum(bool(catalog.periods(model)) for model in catalog.models)
-        print(
-            f"{catalog.provider:<12} {len(catalog.models):>6} {priced:>6} {names:>6}"
-            + "".join(f"{counts[outcome]:>11}" for outcome in OUTCOMES)
-            + f"{missing:>9}"
-        )
+        alone = [model for model in catalog.models if model not in seen and catalog.periods(model)]
+        counts["only ours"] += sum(len(catalog.period_on(model, day)["rates"]) for model in alone)
+        print(table_line(catalog.provider, counts))
         totals.update(counts)
-        totals.update({"models": len(catalog.models), "priced": priced, "names": names, "unnoted": missing})
-    print(
-        f"{'all':<12} {totals['models']:>6} {totals['priced']:>6} {totals['names']:>6}"
-        + "".join(f"{totals[outcome]:>11}" for outcome in OUTCOMES)
-        + f"{totals['unnoted']:>9}"
-    )
+    print(table_line("all", totals))
     return unexplained
 
 
+def table_line(title, cells):
+    return f"{title:<12}" + "".join(f"{cells[column]:>{max(7, len(column) + 2)}}" for column in COLUMNS)
+
+
 def rows(catalog, pairs, places, day):
-    """(model, what, ours, [litellm, genai-prices], outcome); None once for each name that leads to an entry."""
+    """(model, what, ours, [litellm, genai-prices], outcome); None once for each name that leads to an entry, the name
+    itself if it leads nowhere."""
+    elsewhere = [Catalog(FILES / f"{other}.toml") for other in catalog.data.get("fallback", [])]
     for name, pair in pairs.items():
         model = catalog.find(name)
-        if model is None or not catalog.periods(model):
+        if model is None:
+            if not any(other.find(name) for other in elsewhere):
+                yield name
             continue
         yield None
+        limit, theirs = catalog.models[model].get("max_output_tokens"), pair[0] and pair[0].max_output
+        if limit is not None and theirs and limit < theirs and pair[0].mode != "embedding":
+            yield model, f"{name} max_output_tokens", Decimal(limit), [Decimal(theirs), None], "differ"
         yield from of_name(catalog, model, pair, {}, day)
     for name, found in places.items():
         model = catalog.find(name)
@@ -77,45 +86,45 @@ def rows(catalog, pairs, places, day):
 
 
 def of_name(catalog, model, pair, where, day):
-    listed = [cleaned(listing, day) for listing in pair]
+    """The rows of one name, at every tier and length that either catalog lists for it."""
+    periods = [cleaned(listing, day) for listing in pair]
     ours = catalog.period_on(model, day)
-    shift = 1 if catalog.provider == "x-ai" else 0
-    lengths = {0: 0} | {limit - limit % 1000 if limit % 1000 == 0 else limit + shift: limit + 1 for p in listed if p for limit in p.over}
-    tiers = [None] + sorted({v.when["tier"] for p in listed if p for v in p.variants if set(v.when) == {"tier"}})
-    for tier in tiers:
-        for limit, total in lengths.items():
-            theirs = [rates_of(period, tier, limit, shift) for period in listed]
-            mine = catalog.rates(model, ours, {**where, "tier": tier} if tier else where, total)
+    known = [period for period in periods if period is not None]
+    lengths = sorted({0, *(limit for period in known for limit in period.over)})
+    tiers = sorted({v.when["tier"] for period in known for v in period.variants if set(v.when) == {"tier"}})
+    for tier in [None, *tiers]:
+        for limit in lengths:
+            theirs = [rates_of(period, tier, limit) for period in periods]
+            mine = catalog.rates(model, ours, {**where, "tier": tier} if tier else where, limit + 1 if limit else 0)
             keys = {key for rates in theirs for key in rates} | (mine.keys() if tier is None and not limit else set())
             for key in sorted(keys):
                 figures = [rates.get(key) for rates in theirs]
                 own = own_rate(mine, key)
-                outcome = verdict(own, figures)
-                what = " ".join([*map(str, where.values()), tier or "standard", f"above {limit // 1000}K" if limit else "", key])
-                yield model, " ".join(what.split()), own, figures, outcome
+                words = [*where.values(), tier or "standard", f"above {limit // 1000}K" if limit else "", key]
+                yield model, " ".join(word for word in words if word), own, figures, verdict(own, figures)
 
 
 def cleaned(listing, day):
+    """The period in force without what is no price; boundaries that belong to the long side (199,999) rounded."""
     if listing is None:
         return None
     period = deepcopy(listing.period_on(day))
     clean(period, listing.mode)
+    for sheet in (period, *period.variants):
+        sheet.over = {limit + limit % 2: rates for limit, rates in sheet.over.items()}
     return period
 
 
-def rates_of(period, tier, limit, shift):
+def rates_of(period, tier, limit):
     """What one catalog lists for exactly one tier and length."""
     if period is None:
         return {}
-    steps = {limit - limit % 1000 if limit % 1000 == 0 else limit + shift: rates for limit, rates in period.over.items()}
     if tier is None:
-        return steps.get(limit, {}) if limit else period.rates
-    found = {}
-    for variant in period.variants:
-        if variant.when == {"tier": tier} and not variant.start:
-            longer = {n - n % 1000 if n % 1000 == 0 else n + shift: rates for n, rates in variant.over.items()}
-            found = longer.get(limit, {}) if limit else variant.rates
-    return found
+        return period.over.get(limit, {}) if limit else period.rates
+    mine = [variant for variant in period.variants if variant.when == {"tier": tier} and not variant.start]
+    if not mine:
+        return {}
+    return mine[-1].over.get(limit, {}) if limit else mine[-1].rates
 
 
 def own_rate(rates, key):

@@ -93,14 +93,21 @@ def near(one, other):
 
 
 def same_period(one, other):
-    key = [sorted((str(v.when), str(sorted(v.rates.items())), str(v.over), str(v.multiply)) for v in p.variants) for p in (one, other)]
     # A search fee that only one of the names lists is the other one's too.
-    rates = [p.rates if "web_search" in one.rates and "web_search" in other.rates else without_search(p) for p in (one, other)]
-    return rates[0] == rates[1] and (one.over, one.start, key[0]) == (other.over, other.start, key[1])
+    both_search = "web_search" in one.rates and "web_search" in other.rates
+    rates = [p.rates if both_search else without_search(p.rates) for p in (one, other)]
+    conditions = [sorted(map(condition, p.variants)) for p in (one, other)]
+    times = one.start == other.start and one.over == other.over
+    return times and rates[0] == rates[1] and conditions[0] == conditions[1]
 
 
-def without_search(period):
-    return {key: rate for key, rate in period.rates.items() if key != "web_search"}
+def without_search(rates):
+    return {key: rate for key, rate in rates.items() if key != "web_search"}
+
+
+def condition(variant):
+    rates = sorted(variant.rates.items())
+    return tuple(map(str, (variant.when, variant.start, rates, variant.over, variant.multiply)))
 
 
 def settle_aliases(kept, hand):

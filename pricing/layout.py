@@ -7,10 +7,11 @@ from published import CHECKED
 from published.listing import text
 
 KEYS = (
-    "input input_audio input_image input_video input_tool cache_read cache_read_audio cache_read_image "
-    "cache_read_video cache_write cache_write_5m cache_write_30m cache_write_1h cache_write_12h cache_write_audio "
-    "output output_reasoning output_audio output_image output_video output_citation cache_storage"
-).split()
+    "input", "input_audio", "input_image", "input_video", "input_tool", "cache_read", "cache_read_audio",
+    "cache_read_image", "cache_read_video", "cache_write", "cache_write_5m", "cache_write_30m", "cache_write_1h",
+    "cache_write_12h", "cache_write_audio", "output", "output_reasoning", "output_audio", "output_image",
+    "output_video", "output_citation", "cache_storage",
+)
 SECTIONS = {
     "chat": "Chat",
     "responses": "Chat",

@@ -50,7 +50,7 @@ class Catalogs:
         seller = SELLERS[provider]
         for listing in self.genai.listings(seller.genai):
             names = bedrock_names(listing) if provider == "aws" else [listing.id, *listing.aliases]
-            model, why = seller.name(listing.id)
+            _, why = seller.name(listing.id)
             if not why and provider == "vertex" and "claude" not in listing.id:
                 why = "sold by the Gemini API as well: `google`"
             if why:
@@ -72,10 +72,10 @@ class Catalogs:
 def share_with_snapshots(found):
     """A snapshot that litellm lists at its model's price has its model's price in genai-prices too."""
     for name, pair in found.items():
-        model = found.get(undated(name))
-        if pair[1] is None and model is not None and model[0] is not None and model[1] is not None:
-            if pair[0].periods[0].rates == model[0].periods[0].rates:
-                pair[1] = replace(model[1], aliases=[])
+        lite, genai = found.get(undated(name), (None, None))
+        alone = pair[1] is None and lite is not None and genai is not None
+        if alone and pair[0].periods[0].rates == lite.periods[0].rates:
+            pair[1] = replace(genai, aliases=[])
 
 
 def priceless(listing):

@@ -11,9 +11,9 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 
-from merge import lengthen
 from published.listing import Variant, exact
 from published.sellers import ZONE
+from rules import lengthen
 
 REGIONAL = re.compile(r"^(?:(us|eu|apac|jp|au|in)\.)?([a-z0-9-]+\..+)$")
 UPLIFT = Decimal("1.1")

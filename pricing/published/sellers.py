@@ -34,9 +34,11 @@ class Seller:
         return name, ""
 
 
-VERTEX = "vertex_ai vertex_ai-language-models vertex_ai-embedding-models vertex_ai-text-models vertex_ai-video-models"
-PARTNERS = "anthropic mistral deepseek ai21 llama minimax moonshot zai openai qwen".split()
-PUBLISHERS = "google meta mistralai deepseek-ai qwen openai zai-org xai moonshotai minimaxai".split()
+VERTEX = ("vertex_ai", *(f"vertex_ai-{kind}-models" for kind in ("language", "embedding", "text", "video")))
+PARTNERS = ["anthropic", "mistral", "deepseek", "ai21", "llama", "minimax", "moonshot", "zai", "openai", "qwen"]
+PUBLISHERS = [
+    "google", "meta", "mistralai", "deepseek-ai", "qwen", "openai", "zai-org", "xai", "moonshotai", "minimaxai",
+]
 
 SELLERS = {
     "openai": Seller(
@@ -77,7 +79,7 @@ SELLERS = {
         ),
     ),
     "vertex": Seller(
-        tuple(VERTEX.split()) + tuple(f"vertex_ai-{name}_models" for name in PARTNERS),
+        VERTEX + tuple(f"vertex_ai-{name}_models" for name in PARTNERS),
         ("vertex_ai/", *(f"{name}/" for name in PUBLISHERS)),
         "google",
         (
@@ -114,7 +116,7 @@ SELLERS = {
         "fireworks",
         (
             SIZE_CLASS,
-            (r"(?i)^flux-1-|^ssd-1b|stable-diffusion|^playground-v2", "sold by the step; litellm has it as a token price"),
+            (r"(?i)^flux-1-|^ssd-1b|stable-diffusion|^playground-v2", "sold by the step, in litellm by the token"),
         ),
     ),
     "perplexity": Seller(
