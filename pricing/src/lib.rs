@@ -1,10 +1,8 @@
-//! The price catalog that Spendrail ships. Data, no code: one TOML file per provider in `catalog/`.
+//! The price catalog that Spendrail ships. Data, no code: `make prices` compiles it from the files in `catalog/`.
 
-macro_rules! catalog {
-    ($($file:literal),+ $(,)?) => {
-        &[$(($file, include_str!(concat!("../catalog/", $file)))),+]
-    };
-}
+/// Every provider's prices as one catalog file in JSON.
+pub const CATALOG: &str = include_str!("../compiled/catalog.json");
 
-/// Every shipped catalog file: its path inside `catalog/`, and its text.
-pub const CATALOG: &[(&str, &str)] = catalog!["anthropic.toml", "google.toml", "openai.toml"];
+/// Where each model stands in `catalog/<provider>.toml`: `{"openai": {"gpt-4o": [120, 124]}}` is line 120 for the entry,
+/// line 124 for its first period; periods are in the order of their `from`.
+pub const LINES: &str = include_str!("../compiled/lines.json");

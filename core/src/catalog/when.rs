@@ -114,7 +114,7 @@ impl When {
                 dim,
                 match text.strip_prefix('!') {
                     Some(other) => Text::IsNot(other.into()),
-                    None if dim == Dim::Region => Text::Matches(Glob::new(text)),
+                    None if dim == Dim::Region && text.contains(['*', '?']) => Text::Matches(Glob::new(text)),
                     None => Text::Is(text.as_str().into()),
                 },
             ));
