@@ -3,7 +3,7 @@
 use super::hold::Held;
 use super::receipt::{Facts, Receipt, Reported};
 use crate::catalog::normalise::{Anomaly, Reply, Rule};
-use crate::catalog::{Cost, ModelEntry, PriceContext, StandIn, Tier};
+use crate::catalog::{Cost, ModelEntry, PriceContext, StandIn};
 use crate::engine::{CallKind, Quantities};
 use crate::rules::{Priced, Unpriced, UnpricedWhat};
 use crate::telemetry::Flags;
@@ -179,8 +179,7 @@ impl Bill {
             return;
         }
         let preferred = held.seller().is_some_and(|seller| held.rules.pricing.prefers_reported(seller));
-        // Of provisioned throughput the normaliser knows that no call is invoiced.
-        if !preferred && reply.tier != Some(Tier::Provisioned) {
+        if !preferred {
             self.receipt.reported = Some(Box::new(Reported::new(cost, None)));
             return;
         }
@@ -188,7 +187,7 @@ impl Bill {
         let computed = std::mem::replace(&mut self.receipt.cost, Cost::reported(cost));
         let mut reported = Reported::new(cost, priced.then_some(computed));
         // A price that stands in is a guess, which is no news.
-        reported.differs &= !self.receipt.flags.has(Flags::FALLBACK_PRICE) && reply.tier != Some(Tier::Provisioned);
+        reported.differs &= !self.receipt.flags.has(Flags::FALLBACK_PRICE);
         // The invoice is known, so nothing is without a price.
         (self.open_ended, self.unpriced, self.forgiven) = (false, None, None);
         let guesses = Flags::UNPRICED.with(Flags::UNKNOWN_MODEL).with(Flags::FALLBACK_PRICE);

@@ -3,9 +3,8 @@
 use super::figures::Figures;
 use super::reply::{Notes, Reply, Rule, label, list, object};
 use super::tokens::{Convention, Media, Place, Tokens, disjoint};
-use crate::catalog::Tier;
 use crate::values::scope::Label;
-use crate::values::{AttoUsd, Bucket, Usage};
+use crate::values::{Bucket, Usage};
 use serde_json::{Map, Value};
 
 /// What Gemini documents, whatever the names.
@@ -51,10 +50,6 @@ fn reason(value: &Value) -> Option<Label> {
 pub(super) fn read_usage(map: &Map<String, Value>, reply: &mut Reply, notes: &mut Notes) {
     let traffic = either(map, "trafficType", "traffic_type");
     reply.set_tier(traffic.or_else(|| either(map, "serviceTier", "service_tier")));
-    if reply.tier == Some(Tier::Provisioned) {
-        // Paid by the hour: this call is charged nothing.
-        reply.reported_cost = Some(AttoUsd::ZERO);
-    }
     reply.usage = usage(map, notes);
 }
 

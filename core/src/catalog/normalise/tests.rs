@@ -182,9 +182,6 @@ fn reported_costs() {
     assert_eq!(tokens(json!({"cost": {"total_cost": 0.673067}})), usd("0.673067"));
     assert_eq!(tokens(json!({"cost_in_usd_ticks": 232_856_000})), usd("0.0232856"));
     assert_eq!(tokens(json!({"cost": -1})), None);
-    let provisioned =
-        json!({"usageMetadata": {"promptTokenCount": 7, "trafficType": "PROVISIONED_THROUGHPUT"}});
-    assert_eq!(read("google", provisioned).reported_cost, Some(AttoUsd::ZERO));
 }
 
 #[test]
