@@ -4,7 +4,7 @@ NODE ?= node
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup demo test mutants bench bench-gate lint stubs prices check-prices deny
+.PHONY: help setup demo test mutants bench bench-gate lint stubs prices check-prices update-prices deny
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -44,11 +44,15 @@ bench-gate: setup ## instruction counts against benches/limits.toml
 stubs: setup ## check the Python stubs against the built module
 	$(PY) tests/run.py stubs
 
-prices: setup ## check the price catalog: schema, impossible prices, age
+prices: setup ## check the price catalog (schema, overlaps, impossible prices, age), then compile what the library embeds
 	$(PY) pricing/check.py
 
 check-prices: setup ## compare every shipped price with two published catalogs (downloads them from the package index)
 	$(PY) pricing/check.py --cross-check
+
+update-prices: setup ## rewrite the generated part of the price files from two published catalogs, then check and compile
+	$(PY) pricing/generate.py
+	$(PY) pricing/check.py
 
 deny: ## licences, duplicates and sources of dependencies (needs cargo-deny)
 	cargo deny check

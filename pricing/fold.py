@@ -41,7 +41,7 @@ def fold(models, provider, hand):
             notes = {note for period in home.periods for note in period.notes}
             home.periods[-1].notes += [n for n in listing.periods[-1].notes if n not in notes]
             sources = home.periods[-1].sources
-            home.periods[-1].sources = tuple(dict.fromkeys([*sources, *listing.periods[-1].sources]))
+            home.periods[-1].sources = tuple(sorted({*sources, *listing.periods[-1].sources}, reverse=True))
     settle_aliases(kept, hand)
     return kept
 

@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 
+from fold import stem
 from published.listing import Variant, exact
 from published.sellers import ZONE
 from rules import lengthen
@@ -21,9 +22,10 @@ UPLIFT = Decimal("1.1")
 
 def regional_prices(models):
     """Raises bare and regional Bedrock ids that are listed at the global price to the regional one."""
+    wholes = {stem(key.removeprefix("global."), "aws"): one for key, one in models.items() if key.startswith("global.")}
     for key, listing in models.items():
         match = REGIONAL.match(key)
-        whole = models.get(f"global.{match[2]}") if match else None
+        whole = wholes.get(stem(match[2], "aws")) if match and not key.startswith("global.") else None
         if whole is None:
             continue
         here, there = listing.periods[-1], whole.periods[-1]

@@ -88,7 +88,7 @@ LINT: Final = [
             "examples",
         ],
     ),
-    Stage("prices", python("pricing/check.py")),
+    Stage("prices", python("pricing/check.py", "--check")),
     Stage("Node lint", ["npm", "run", "--silent", "lint"], NODE),
 ]
 STUBS: Final = [
@@ -123,6 +123,7 @@ TEST: Final = [
         ["cargo", "check", "--quiet", "-p", "spendrail", "--no-default-features"],
     ),
     Stage("the oracle", pytest("tests/oracle")),
+    Stage("price rules", pytest("pricing/tests")),
     Stage("Python", pytest("bindings-python/tests"), needs=(BUILD_PYTHON.name,)),
     Stage("Node", ["npm", "test", "--silent"], NODE, (BUILD_NODE.name,)),
     Stage("provider and receiver", pytest("tests/e2e"), needs=(BUILD_NODE.name,)),
