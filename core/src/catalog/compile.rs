@@ -158,6 +158,11 @@ fn index_patterns(names: &mut Names, provider: &Provider) -> std::result::Result
             })?;
         }
     }
+    for (clause, id) in &provider.clauses {
+        if let Some((place, _)) = names.entry_of(id) {
+            names.clauses.push((clause.clone(), place));
+        }
+    }
     Ok(())
 }
 

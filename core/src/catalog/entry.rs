@@ -328,6 +328,19 @@ impl ModelEntry {
         self.periods.iter().map(of).max().unwrap_or(0)
     }
 
+    /// The merged entry, as files write one.
+    pub(super) fn listed(&self) -> &schema::Model {
+        &self.file
+    }
+
+    /// Whether both price every call alike.
+    pub(crate) fn prices_like(&self, other: &Self) -> bool {
+        let modifiers = self.modifiers.iter().map(|shared| &shared.file);
+        self.file.prices == other.file.prices
+            && self.file.minimum == other.file.minimum
+            && modifiers.eq(other.modifiers.iter().map(|shared| &shared.file))
+    }
+
     /// Whether any price is listed for this instant.
     #[must_use]
     pub fn is_priced_at(&self, at: Timestamp) -> bool {

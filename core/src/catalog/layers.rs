@@ -2,6 +2,7 @@
 //! `from`, their variants by `when` (and the variant's own `from`), their length tiers by `input_gt`.
 
 use super::fields::Date;
+use super::import::clause::Clause;
 use super::schema::{File, Model, Modifier, Over, Period, Variant};
 use hashbrown::HashMap;
 
@@ -78,6 +79,8 @@ pub(super) struct Provider {
     index: HashMap<String, usize, Hasher>,
     /// The last file that named this provider.
     pub(super) layer: usize,
+    /// Names by rule, of files of other tools: each with the lower-case id of its model, in order.
+    pub(super) clauses: Vec<(Clause, String)>,
 }
 
 /// One model of all layers.
@@ -193,6 +196,12 @@ impl Provider {
     pub(super) fn model(&self, id: &str) -> Option<&Merged> {
         let at = *self.index.get(&id.to_lowercase())?;
         self.models.get(at).filter(|merged| !merged.model.remove)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn model_mut(&mut self, id: &str) -> Option<&mut Merged> {
+        let at = *self.index.get(&id.to_lowercase())?;
+        self.models.get_mut(at).filter(|merged| !merged.model.remove)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::entry::ModelEntry;
 use super::glob::Glob;
+use super::import::clause::Clause;
 use crate::values::scope::Label;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
@@ -64,6 +65,8 @@ pub(super) struct Names {
     pub(super) exact: HashMap<Box<str>, (usize, Via), Hasher>,
     /// Longest literal prefix first.
     pub(super) patterns: Vec<(Glob, usize)>,
+    /// Rules of files of other tools, in their order.
+    pub(super) clauses: Vec<(Clause, usize)>,
     pub(super) strip_prefixes: Vec<String>,
     pub(super) strip_suffixes: Vec<String>,
     pub(super) date_suffix: bool,
@@ -116,8 +119,9 @@ impl Names {
         if let Some(found) = self.dated(bare) {
             return Some((found, Via::DateSuffix));
         }
-        let pattern = self.patterns.iter().find(|(glob, _)| glob.matches(bare));
-        pattern.map(|(_, entry)| (*entry, Via::Pattern))
+        let pattern = self.patterns.iter().find(|(glob, _)| glob.matches(bare)).map(|(_, entry)| *entry);
+        let clause = || self.clauses.iter().find(|(clause, _)| clause.matches(name)).map(|(_, entry)| *entry);
+        pattern.or_else(clause).map(|entry| (entry, Via::Pattern))
     }
 
     /// Without the prefixes and suffixes that the provider's file lists and without the wrappers of cloud APIs.

@@ -47,11 +47,13 @@ mod cost;
 mod entry;
 mod fields;
 mod glob;
+mod import;
 mod layers;
 mod matcher;
 pub mod normalise;
 mod parse;
 mod plain;
+mod quarantine;
 mod rates;
 mod schema;
 #[cfg(test)]
@@ -64,9 +66,11 @@ pub(crate) use adjust::{Adjustment, Change};
 pub use context::{PriceContext, Tier};
 pub use cost::{Cost, Item, Line};
 pub use entry::ModelEntry;
+pub use import::report::{FileReport, Format, Listed, Note, PriceReport};
 pub use matcher::{Resolution, Via};
 pub(crate) use fields::Date;
 pub(crate) use rates::{DECIMAL_HINT, RateSet};
+pub use quarantine::Quarantine;
 pub use rates::{Factor, Rate};
 pub use schema::Mode;
 pub use worst::Unpriced;
@@ -90,6 +94,18 @@ pub struct Catalog {
     entries: Vec<Arc<ModelEntry>>,
     matcher: matcher::Matcher,
     version: Label,
+    report: PriceReport,
+}
+
+/// How a catalog is built.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Building<'a> {
+    /// Whether the catalog that Spendrail ships is the lowest layer.
+    pub builtin: bool,
+    /// When entries of other tools' files are held back; `None`: never.
+    pub quarantine: Option<&'a Quarantine>,
+    /// The catalog in force, whose entries stay where new ones are held back.
+    pub running: Option<&'a Catalog>,
 }
 
 impl Catalog {
@@ -106,9 +122,8 @@ impl Catalog {
     /// # Errors
     /// `prices_invalid` with file, line, key path and hint.
     pub fn build(files: &[Source]) -> Result<Catalog> {
-        let mut sources = bundled::sources();
-        sources.extend_from_slice(files);
-        Self::build_only(&sources)
+        let quarantine = Quarantine::default();
+        Self::load(files, &Building { builtin: true, quarantine: Some(&quarantine), running: None })
     }
 
     /// Only these files, in order.
@@ -128,20 +143,55 @@ impl Catalog {
     /// # Ok::<(), spendrail::Error>(())
     /// ```
     pub fn build_only(files: &[Source]) -> Result<Catalog> {
+        let quarantine = Quarantine::default();
+        Self::load(files, &Building { builtin: false, quarantine: Some(&quarantine), running: None })
+    }
+
+    /// Files in order, ours and those of other tools ([`Format`]), told by their content. What of those cannot be
+    /// taken over is in [`Catalog::report`].
+    ///
+    /// # Errors
+    /// `prices_invalid` with file, line, key path and hint.
+    pub fn load(files: &[Source], how: &Building<'_>) -> Result<Catalog> {
+        let mut sources = if how.builtin { bundled::sources() } else { Vec::new() };
+        let own = sources.len();
+        sources.extend_from_slice(files);
         let mut layers = layers::Layers::default();
-        for (layer, source) in files.iter().enumerate() {
+        let mut report = PriceReport::default();
+        let running = import::Running::new(how.running);
+        let mut stack = import::Stack { quarantine: how.quarantine, running, kept: String::new() };
+        for (layer, source) in sources.iter().enumerate() {
+            parse::check_size(source)?;
+            if layer >= own
+                && let Some(foreign) = import::read(source)?
+            {
+                let put = stack.put(&mut layers, foreign, layer);
+                report.files.push(put.map_err(|(id, problem)| parse::problem_in(source, &id, problem))?);
+                continue;
+            }
+            let mut models = 0usize;
             for (id, provider) in parse::parse(source)? {
+                models = models.saturating_add(provider.models.0.len());
                 layers
                     .add(&id, provider, layer)
                     .map_err(|problem| parse::problem_in(source, &id, problem))?;
             }
+            if layer >= own {
+                report.files.push(FileReport { file: source.name.clone(), models, ..FileReport::default() });
+            }
         }
-        compile::compile(layers, files)
+        if !stack.kept.is_empty() {
+            // What was kept of the catalog before is part of what identifies these prices.
+            sources.push(Source { name: "held back".to_owned(), text: std::mem::take(&mut stack.kept) });
+        }
+        let mut catalog = compile::compile(layers, &sources)?;
+        catalog.report = report;
+        Ok(catalog)
     }
 
     /// Nothing: every model is unknown.
     fn empty() -> Self {
-        Self { entries: Vec::new(), matcher: matcher::Matcher::default(), version: "000000000000".into() }
+        Self { entries: Vec::new(), matcher: matcher::Matcher::default(), version: "000000000000".into(), report: PriceReport::default() }
     }
 
     /// What identifies the content: 12 hex digits, equal for equal texts in equal order.
@@ -167,6 +217,12 @@ impl Catalog {
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<Label> {
         self.matcher.provider_id(name)
+    }
+
+    /// What the price files brought, and what of them could not be taken over.
+    #[must_use]
+    pub fn report(&self) -> &PriceReport {
+        &self.report
     }
 
     /// How many models have a price.

@@ -9,19 +9,15 @@ use crate::error::{Error, Result};
 
 /// Most bytes of one file.
 const FILE_BYTES_MAX: usize = 16 << 20;
+/// What can be read.
+const KNOWN_FILES: &str = "a catalog file begins with `catalog = 1`; LiteLLM's model_prices_and_context_window.json and genai-prices' data.json are read as they are";
 
 /// The providers of one file, each with its name.
 pub(super) fn parse(source: &Source) -> Result<Vec<(String, File)>> {
-    if source.text.len() > FILE_BYTES_MAX {
-        return Err(invalid(
-            source,
-            format!("has {} bytes, at most {FILE_BYTES_MAX} are read", source.text.len()),
-        ));
-    }
+    check_size(source)?;
     let mut file: File = if is_json(source) { parse_json(source)? } else { parse_toml(source)? };
     if file.catalog != Some(1) {
-        let hint = "a catalog file begins with `catalog = 1`; files of other tools are not read";
-        return Err(invalid(source, "is not a catalog file of version 1").field("catalog").hint(hint));
+        return Err(invalid(source, "is not a catalog file of version 1").field("catalog").hint(KNOWN_FILES));
     }
     match (file.providers.take(), file.provider.clone()) {
         (None, Some(id)) => Ok(vec![(id, file)]),
@@ -47,6 +43,17 @@ pub(super) fn parse(source: &Source) -> Result<Vec<(String, File)>> {
             Err(invalid(source, "names no provider").field("provider").hint(hint))
         }
     }
+}
+
+/// A file that is too large is not read.
+pub(super) fn check_size(source: &Source) -> Result<()> {
+    if source.text.len() > FILE_BYTES_MAX {
+        return Err(invalid(
+            source,
+            format!("has {} bytes, at most {FILE_BYTES_MAX} are read", source.text.len()),
+        ));
+    }
+    Ok(())
 }
 
 /// The error of a file about a merged entry of one provider.
@@ -76,13 +83,17 @@ fn is_json(source: &Source) -> bool {
 }
 
 fn parse_json(source: &Source) -> Result<File> {
-    serde_json::from_str(&source.text).map_err(|error| {
-        let text = error.to_string();
-        let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
-        let before: usize =
-            source.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-        refused(source, message, before.saturating_add(error.column().saturating_sub(1)))
-    })
+    serde_json::from_str(&source.text).map_err(|error| json_error(source, &error))
+}
+
+/// What a JSON parser refuses, with its place.
+pub(super) fn json_error(source: &Source, error: &serde_json::Error) -> Error {
+    let text = error.to_string();
+    let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    let before: usize =
+        source.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let refused = refused(source, message, before.saturating_add(error.column().saturating_sub(1)));
+    if refused.hint_text().is_some() { refused } else { refused.hint(KNOWN_FILES) }
 }
 
 fn parse_toml(source: &Source) -> Result<File> {
@@ -243,7 +254,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_catalog_is_refused() {
-        assert!(refuse("a.json", "{\"sample_spec\": {}}").to_string().contains("sample_spec"));
+        assert!(refuse("a.json", "{\"models_spec\": {}}").to_string().contains("models_spec"));
+        assert!(refuse("a.json", "{\n\"a\": 1}").hint_text().unwrap().contains("LiteLLM"));
         assert_eq!(refuse("a.toml", "").field_name(), Some("catalog"));
         assert_eq!(refuse("a.toml", "catalog = 1").field_name(), Some("provider"));
         assert_eq!(refuse("a.toml", "catalog = 1\nprovider = ").line(), Some(2));

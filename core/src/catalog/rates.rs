@@ -31,6 +31,12 @@ impl Rate {
     pub const fn pico_usd(self) -> i128 {
         self.0
     }
+
+    /// From 10⁻¹² USD. `None`: it is no rate.
+    pub(crate) fn from_pico_usd(pico: i128) -> Option<Self> {
+        let bound = 10i128.checked_pow(21)?;
+        (0..bound).contains(&pico).then_some(Self(pico))
+    }
 }
 
 impl fmt::Display for Rate {

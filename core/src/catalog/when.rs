@@ -174,6 +174,12 @@ impl When {
         both
     }
 
+    /// Whether every request that meets this meets the other too.
+    pub(crate) fn implies(&self, other: &Self) -> bool {
+        let tier = other.tier.is_none() || other.tier == self.tier;
+        tier && other.others.iter().all(|wanted| self.others.iter().any(|mine| mine.implies(wanted)))
+    }
+
     /// Whether one request can meet both.
     pub(crate) fn compatible(&self, other: &Self) -> bool {
         let tiers = match (self.tier, other.tier) {
@@ -204,6 +210,20 @@ impl Condition {
             Self::Text(Dim::SearchType, _) if context.search_type.is_none() => Holds::Maybe,
             Self::Time(time) => time.within(context.at),
             _ => Holds::from(self.holds(context)),
+        }
+    }
+
+    /// Whatever meets this meets the other.
+    fn implies(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(a, Text::Is(mine)), Self::Text(b, Text::IsNot(theirs))) => a == b && mine != theirs,
+            (Self::Text(a, Text::Matches(mine)), Self::Text(b, Text::IsNot(theirs))) => {
+                a == b && !mine.matches(theirs)
+            }
+            (Self::Text(a, Text::Matches(mine)), Self::Text(b, Text::Matches(theirs))) => {
+                a == b && (mine == theirs || theirs.matches(mine.prefix()))
+            }
+            _ => self == other,
         }
     }
 
