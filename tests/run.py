@@ -51,53 +51,20 @@ def pytest(*paths: str) -> list[str]:
     return python("-m", "pytest", "-q", "-p", "no:cacheprovider", *paths)
 
 
-BUILD_PYTHON: Final = Stage(
-    "build the Python package", [str(BIN / "maturin"), "develop", "--quiet"], PYTHON
-)
-BUILD_NODE: Final = Stage(
-    "build the Node package", ["npm", "run", "--silent", "build"], NODE
-)
+BUILD_PYTHON: Final = Stage("build the Python package", [str(BIN / "maturin"), "develop", "--quiet"], PYTHON)
+BUILD_NODE: Final = Stage("build the Node package", ["npm", "run", "--silent", "build"], NODE)
 DEMO: Final = Stage(
     "the demo", python("tests/e2e/demo.py"), needs=(BUILD_PYTHON.name, BUILD_NODE.name)
 )
 LINT: Final = [
     Stage("rustfmt", ["cargo", "fmt", "--all", "--check"]),
-    Stage(
-        "clippy",
-        [
-            "cargo",
-            "clippy",
-            "--quiet",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    ),
-    Stage(
-        "ruff",
-        [
-            str(BIN / "ruff"),
-            "check",
-            "--quiet",
-            "tests",
-            "bindings-python",
-            "pricing",
-            "benches",
-            "examples",
-        ],
-    ),
+    Stage("clippy", ["cargo", "clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    Stage("ruff", [str(BIN / "ruff"), "check", "--quiet", "tests", "bindings-python", "pricing", "benches", "examples"]),
     Stage("prices", python("pricing/check.py", "--check")),
     Stage("Node lint", ["npm", "run", "--silent", "lint"], NODE),
 ]
 STUBS: Final = [
-    Stage(
-        "mypy",
-        python("-m", "mypy", "--strict", "python/spendrail"),
-        PYTHON,
-        (BUILD_PYTHON.name,),
-    ),
+    Stage("mypy", python("-m", "mypy", "--strict", "python/spendrail"), PYTHON, (BUILD_PYTHON.name,)),
     Stage(
         "stubs against the module",
         python("-m", "mypy.stubtest", "spendrail._native", "--ignore-missing-stub"),
@@ -105,31 +72,20 @@ STUBS: Final = [
         (BUILD_PYTHON.name,),
     ),
 ]
-WORKSPACE: Final = [
-    "--workspace",
-    "--exclude",
-    "spendrail-python",
-    "--exclude",
-    "spendrail-node",
-]
+WORKSPACE: Final = ["--workspace", "--exclude", "spendrail-python", "--exclude", "spendrail-node"]
 TEST: Final = [
     BUILD_PYTHON,
     BUILD_NODE,
     *LINT,
     *STUBS,
     Stage("Rust", ["cargo", "test", "--quiet", *WORKSPACE]),
-    Stage(
-        "the core without telemetry",
-        ["cargo", "check", "--quiet", "-p", "spendrail", "--no-default-features"],
-    ),
+    Stage("the core without telemetry", ["cargo", "check", "--quiet", "-p", "spendrail", "--no-default-features"]),
     Stage("the oracle", pytest("tests/oracle")),
     Stage("price rules", pytest("pricing/tests")),
     Stage("Python", pytest("bindings-python/tests"), needs=(BUILD_PYTHON.name,)),
     Stage("Node", ["npm", "test", "--silent"], NODE, (BUILD_NODE.name,)),
     Stage("provider and receiver", pytest("tests/e2e"), needs=(BUILD_NODE.name,)),
-    Stage(
-        "documents", pytest("tests/docs"), needs=(BUILD_PYTHON.name, BUILD_NODE.name)
-    ),
+    Stage("documents", pytest("tests/docs"), needs=(BUILD_PYTHON.name, BUILD_NODE.name)),
     DEMO,
 ]
 PLANS: Final = {
@@ -143,13 +99,7 @@ PLANS: Final = {
 COUNTS: Final = [
     (re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed", re.MULTILINE), 1, 2),
     (re.compile(r"(?:^|, |\s)(\d+) passed(?=.* in [\d.]+s)", re.MULTILINE), 1, 0),
-    (
-        re.compile(
-            r"(?:^|, |\s)(\d+) (?:failed|errors?)(?=.* in [\d.]+s)", re.MULTILINE
-        ),
-        0,
-        1,
-    ),
+    (re.compile(r"(?:^|, |\s)(\d+) (?:failed|errors?)(?=.* in [\d.]+s)", re.MULTILINE), 0, 1),
     (re.compile(r"^(?:#|ℹ) pass (\d+)$", re.MULTILINE), 1, 0),
     (re.compile(r"^(?:#|ℹ) (?:fail|cancelled) (\d+)$", re.MULTILINE), 0, 1),
 ]
@@ -169,14 +119,7 @@ def run(stage: Stage) -> Result:
     """Runs one stage, shows its output as it comes, and counts its tests."""
     print(f"\n── {stage.name} ──", flush=True)
     started = time.monotonic()
-    env = (
-        os.environ
-        | {
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            "VIRTUAL_ENV": str(BIN.parent),
-        }
-        | stage.env
-    )
+    env = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(BIN.parent)} | stage.env
     output: list[str] = []
     process = subprocess.Popen(
         stage.command,
@@ -210,9 +153,7 @@ def main(plan: str) -> int:
     for stage in PLANS[plan]:
         missing = [name for name in stage.needs if name in broken]
         if missing:
-            results.append(
-                Result(stage.name, False, 0, 1, 0.0, f"not run: {missing[0]} failed")
-            )
+            results.append(Result(stage.name, False, 0, 1, 0.0, f"not run: {missing[0]} failed"))
         else:
             results.append(run(stage))
         if not results[-1].ok:
@@ -222,9 +163,7 @@ def main(plan: str) -> int:
     print("\n── all stages ──")
     for result in results:
         verdict = "ok" if result.ok else "FAILED"
-        print(
-            f"{result.name:<28} {verdict:<7} {result.passed:>5} passed {result.failed:>4} failed {result.seconds:>7.1f} s  {result.note}"
-        )
+        print(f"{result.name:<28} {verdict:<7} {result.passed:>5} passed {result.failed:>4} failed {result.seconds:>7.1f} s  {result.note}")
     passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
     print(f"\n{passed} passed, {failed} failed")
     return 1 if broken or failed else 0
