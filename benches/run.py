@@ -17,7 +17,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
-from rows import COUNTED, MILLISECONDS, ROWS, Row
+from rows import COUNTED, MILLIONS, ROWS, Row
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TARGET: Final = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -151,7 +151,7 @@ def cells(row: Row, results: Results) -> list[str] | None:
     peers = [(name, taken) for name, taken in peers if taken]
     # Of the fastest: better than one peer is no achievement.
     peer = min(peers, key=lambda one: one[1], default=None)
-    if row.name in MILLISECONDS:
+    if row.name in MILLIONS:
         value /= 1e6
     of_anchor = "" if ratio is None else f"{ratio:,.1f}"
     if row.anchor_most:

@@ -121,6 +121,29 @@ pub fn price_list(models: usize, toml: bool) -> Source {
     Source { name: if toml { "big.toml" } else { "big.json" }.to_owned(), text }
 }
 
+/// A file of litellm's shape: about 700 bytes a model, as in the original.
+pub fn litellm_file(models: usize) -> String {
+    let mut text = String::from("{\"sample_spec\": {\"litellm_provider\": \"one of many\"}");
+    for nth in 0..models {
+        let (input, output) = (nth % 97 + 1, nth % 89 + 5);
+        let provider = ["openai", "anthropic", "gemini", "bedrock", "mistral", "together_ai"][nth % 6];
+        text.push_str(&format!(
+            ", \"family-{nth}-chat\": {{\"litellm_provider\": \"{provider}\", \"mode\": \"chat\", \
+             \"max_tokens\": 8192, \"max_input_tokens\": 200000, \"max_output_tokens\": 8192, \
+             \"input_cost_per_token\": {input}e-07, \"output_cost_per_token\": {output}e-06, \
+             \"cache_read_input_token_cost\": {input}e-08, \"cache_creation_input_token_cost\": {input}.25e-07, \
+             \"input_cost_per_token_above_200k_tokens\": {input}.5e-07, \
+             \"output_cost_per_token_above_200k_tokens\": {output}.5e-06, \
+             \"input_cost_per_token_batches\": {input}e-08, \"output_cost_per_token_batches\": {output}e-07, \
+             \"supports_function_calling\": true, \"supports_vision\": true, \"supports_prompt_caching\": true, \
+             \"supports_response_schema\": true, \"supports_tool_choice\": true, \
+             \"source\": \"https://example.com/pricing/models/family-{nth}\"}}"
+        ));
+    }
+    text.push('}');
+    text
+}
+
 /// A different number every time, the same sequence in every run.
 pub struct Random(u64);
 

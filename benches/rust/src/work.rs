@@ -1,8 +1,8 @@
 //! The pieces of work that are measured, each under a stable name.
 
 use crate::fixtures::{
-    MODEL, REPLY, Random, TENANTS, Telemetry, call, guard, guard_with, price_list, reserve, scope, settle,
-    tenant, usage,
+    MODEL, REPLY, Random, TENANTS, Telemetry, call, guard, guard_with, litellm_file, price_list, reserve,
+    scope, settle, tenant, usage,
 };
 use crate::harness::{Prepared, Work};
 use spendrail::catalog::{Catalog, ModelEntry, PriceContext, Resolution, Tier};
@@ -41,6 +41,7 @@ pub fn all() -> Vec<Work> {
         work("load_3500_json", || load(false)),
         work("load_3500_toml", || load(true)),
         work("load_builtin", load_builtin),
+        work("load_litellm", load_litellm),
     ]
 }
 
@@ -219,6 +220,19 @@ fn load(toml: bool) -> Prepared {
     Prepared::new(move || {
         let catalog = Catalog::build_only(black_box(&files)).expect("a catalog");
         assert_eq!(black_box(catalog).len(), 3_500);
+    })
+}
+
+/// litellm's own file where `SPENDRAIL_LITELLM` names it, else one of its shape and size.
+fn load_litellm() -> Prepared {
+    let text = match std::env::var("SPENDRAIL_LITELLM") {
+        Ok(path) => std::fs::read_to_string(path).expect("litellm's price file"),
+        Err(_) => litellm_file(4_500),
+    };
+    let files = [spendrail::catalog::Source { name: "litellm.json".into(), text }];
+    Prepared::new(move || {
+        let catalog = Catalog::build_only(black_box(&files)).expect("a catalog");
+        assert!(black_box(catalog).len() > 1_000);
     })
 }
 
