@@ -56,7 +56,7 @@ def test_async_twins() -> None:
         await (await guard.areserve(**CALL)).arelease()
         assert await guard.acheck(**CALL)
         await guard.arecord(id="r1", provider="anthropic", model=CLAUDE, usage={"input": 5}, tenant="acme")
-        assert (await guard.acost(CLAUDE, {"input": 1_000_000})).total == 1
+        assert (await guard.acost(CLAUDE, {"input": 1_000_000}, provider="anthropic")).total == 1
         assert (await guard.atop_up("tenant-day", "1 USD", tenant="acme")).balance.topped_up == 10**9
         await guard.aset_limit("tenant-day", "2 USD", tenant="acme")
         (balance,) = await guard.abalances("tenant-day")

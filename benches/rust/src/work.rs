@@ -132,15 +132,15 @@ fn now() -> Timestamp {
     Timestamp::parse("2026-11-20T10:00:00Z").expect("an instant")
 }
 
-fn entry(catalog: &Catalog, model: &str) -> Arc<ModelEntry> {
-    match catalog.resolve(None, model) {
+fn entry(catalog: &Catalog, provider: &str, model: &str) -> Arc<ModelEntry> {
+    match catalog.resolve(Some(provider), model) {
         Resolution::Found { entry, .. } => Arc::clone(entry),
         other => panic!("{model}: {other:?}"),
     }
 }
 
 fn price(usage: Usage, context: PriceContext) -> Prepared {
-    let entry = entry(&Catalog::builtin(), MODEL);
+    let entry = entry(&Catalog::builtin(), "anthropic", MODEL);
     Prepared::new(move || drop(black_box(entry.cost(black_box(&usage), black_box(&context)))))
 }
 
@@ -152,7 +152,7 @@ fn price_with_tier_and_modifier() -> Prepared {
         "variants": [{"when": {"tier": "flex"}, "rates": {"input": "1.5", "output": "7.5"}},
         {"when": {"tier": "batch"}, "multiply": "0.5"}]}]}}}"#;
     let source = spendrail::catalog::Source { name: "p.json".into(), text: text.into() };
-    let entry = entry(&Catalog::build_only(&[source]).expect("a catalog"), "m");
+    let entry = entry(&Catalog::build_only(&[source]).expect("a catalog"), "p", "m");
     let context = PriceContext {
         at: now(),
         tier: Some(Tier::Batch),
@@ -164,7 +164,7 @@ fn price_with_tier_and_modifier() -> Prepared {
 }
 
 fn worst_case() -> Prepared {
-    let entry = entry(&Catalog::builtin(), MODEL);
+    let entry = entry(&Catalog::builtin(), "anthropic", MODEL);
     let (none, context) = (Usage::new(), PriceContext { at: now(), ..PriceContext::default() });
     Prepared::new(move || {
         black_box(entry.worst_case(black_box(1_200), 500, &none, black_box(&context)).expect("priced"));
