@@ -30,7 +30,8 @@ def read(provider: str | None, model: str | None, told: Any) -> Reply:
     """A reply, or only its usage object, or usage in own buckets."""
     if not isinstance(told, dict):
         raise Fault("usage_invalid", "reply")
-    told = unwrapped(told)
+    line = batched(told)
+    told = unwrapped(told) if line is None else line
     own = told.get("usage", told)
     if isinstance(own, dict) and own and set(own) <= set(PER):
         return Reply(usage=checked_usage(own))
@@ -45,7 +46,19 @@ def read(provider: str | None, model: str | None, told: Any) -> Reply:
         odd.append(why.rule)
         reply.usage, reply.parts = None, []
     reply.anomalies = odd
+    if line is not None:
+        # The line tells it; the reply inside calls its tier the default.
+        reply.context["tier"] = "batch"
     return reply
+
+
+def batched(told: Json) -> Json | None:
+    """The reply inside one line of a batch's output."""
+    if "custom_id" in told:
+        return inside(inside(told, "response"), "body") or inside(inside(told, "result"), "message") or None
+    if "recordId" in told:
+        return inside(told, "modelOutput") or None
+    return inside(told, "response") if "candidates" in inside(told, "response") else None
 
 
 def unwrapped(told: Json) -> Json:

@@ -60,7 +60,8 @@ def buckets(provider: str | None, usage: Json, odd: list[str], embeddings: bool 
     """The figures of one usage object."""
     into, out = get(usage, "prompt_tokens", "input_tokens"), get(usage, "completion_tokens", "output_tokens")
     total = get(usage, "total_tokens")
-    if into is None and out is None:
+    heard = milliseconds(usage, "prompt_audio_seconds")
+    if into is None and out is None and not (total is None and heard):
         if total is None:
             if usage:
                 raise Unreadable("unrecognised")
@@ -108,7 +109,6 @@ def buckets(provider: str | None, usage: Json, odd: list[str], embeddings: bool 
     xai = provider == "x-ai" or bool(
         {"cost_in_usd_ticks", "cached_prompt_text_tokens", "num_sources_used"} & set(usage)
     )
-    heard = milliseconds(usage, "prompt_audio_seconds")
     # Perplexity's total leaves reasoning out; Mistral's has the tokens of audio that is billed by time.
     decides = not perplexity and not heard
     all_ = disjoint(
@@ -146,12 +146,15 @@ def xai_tools(told: Json, usage: Usage) -> bool:
         add(usage, "code_session", count(calls, "code_interpreter_calls", "code_execution_calls"))
         add(usage, "file_search", count(calls, "file_search_calls", "collections_search_calls"))
         add(usage, "file_search", count(calls, "document_search_calls", "attachment_search_calls"))
+        add(usage, "output_image_unit", count(calls, "image_generation_calls"))
         return True
     names = {"WEB_SEARCH": "web_search", "X_SEARCH": "social_search", "CODE_EXECUTION": "code_session"}
     names |= {"COLLECTIONS_SEARCH": "file_search", "ATTACHMENT_SEARCH": "file_search"}
+    names |= {"IMAGE_GENERATION": "output_image_unit"}
     used = listed(told, "server_side_tools_used")
     for tool in used:
-        add(usage, names.get(str(tool).removeprefix("SERVER_SIDE_TOOL_"), "web_search"), 1)
+        if bucket := names.get(str(tool).removeprefix("SERVER_SIDE_TOOL_")):
+            add(usage, bucket, 1)
     if not used:
         add(usage, "web_search", count(told, "num_sources_used"))
     return bool(used) or count(told, "num_sources_used") > 0

@@ -151,8 +151,10 @@ def priced(state: State, hold: Hold, reply: Reply) -> Bill:
         for bucket, n in usage.items():
             made.usage = (made.usage or {}) | {bucket: (made.usage or {}).get(bucket, 0) + n}
     if reply.reported is not None and hold.entry.provider in PREFERRED:
-        made.computed, made.cost = made.cost, reply.reported
-        made.flags |= {"reported"}
+        # The invoice is known, so nothing is without a price.
+        made.computed = made.cost if "unknown_model" not in made.flags else None
+        made.cost, made.flags = reply.reported, {"reported"}
+        state.not_trusted.pop(key, None)
     made.nano_usd = max(posted(made.cost), hold.nano_usd if made.flags & {"unpriced", "unknown_model"} else 0)
     return made
 

@@ -17,6 +17,12 @@ CONVERSE = (
     "messageStop",
     "metadata",
 )
+BEDROCK = {
+    "inputTokenCount": "input_tokens",
+    "outputTokenCount": "output_tokens",
+    "cacheReadInputTokenCount": "cache_read_input_tokens",
+    "cacheWriteInputTokenCount": "cache_creation_input_tokens",
+}
 COUNTS = ("prompt_token_count", "generation_token_count", "inputTextTokenCount", "totalOutputTextTokenCount")
 
 
@@ -135,6 +141,12 @@ class Stream:
         self.merge("usage", inside(event, "message").get("usage") or event.get("usage"))
         if delta.get("stop_reason"):
             self.finished, self.complete = True, bool(event.get("usage"))
+        if METRICS in event:
+            # On Bedrock only the last event tells the cache.
+            told = {ours: event[METRICS].get(theirs) for theirs, ours in BEDROCK.items()}
+            usage = self.whole.setdefault("usage", {})
+            usage |= {ours: n for ours, n in told.items() if n and not usage.get(ours)}
+            self.complete = True
 
     def merge(self, name: str, usage: Any) -> None:
         """A counter does not fall: one that falls to nothing is a field that a gateway does not know."""

@@ -57,6 +57,7 @@ pub(crate) use reply::tier;
 pub use reply::{Anomaly, Part, Reply, Rule};
 pub use stream::{Chunk, StreamReader, usage_only_chunk};
 
+use crate::catalog::Tier;
 use crate::codes::Code;
 use crate::error::{Error, Result};
 use crate::values::{Bucket, Usage};
@@ -65,7 +66,7 @@ use shape::Family;
 
 /// Normalises a reply. The API is told by the reply's shape; `provider` (a catalog id) decides what shapes leave open.
 ///
-/// Also accepted: only the provider's `usage` object, and usage in Spendrail's own buckets
+/// Also accepted: one line of a batch's output, only the provider's `usage` object, and usage in Spendrail's own buckets
 /// (`{"usage": {"input": 90, "output": 10}}`). A reply without usage has `usage: None`.
 ///
 /// # Errors
@@ -86,7 +87,15 @@ pub fn reply_of(provider: Option<&str>, model: Option<&str>, value: &Value) -> R
         )
         .hint("settle with the provider's reply, its usage object, or a Usage"));
     };
-    let map = shape::unwrap(map);
+    if let Some(inside) = shape::batched(map) {
+        let mut reply = read_any(provider, model, inside)?;
+        (reply.tier, reply.service_tier) = (Some(Tier::Batch), Some("batch".into()));
+        return Ok(reply);
+    }
+    read_any(provider, model, shape::unwrap(map))
+}
+
+fn read_any(provider: Option<&str>, model: Option<&str>, map: &Map<String, Value>) -> Result<Reply> {
     let Some(name) = shape::bare_usage(map) else {
         return read(shape::family(provider, map), provider, model, map);
     };

@@ -77,7 +77,7 @@ pub(super) fn usage(
             figures.notes.add(Rule::OnlyTotal, || format!("total {total}"));
         }
     }
-    if input.is_none() && output.is_none() {
+    if input.is_none() && output.is_none() && audio_ms.is_none() {
         if !map.is_empty() {
             notes.unreadable(Rule::Unrecognised, || "no prompt, completion or total tokens".to_owned());
         }

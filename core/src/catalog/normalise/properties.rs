@@ -137,8 +137,8 @@ fn any_json() -> impl Strategy<Value = Value> {
 fn sum_of_numbers(value: &Value) -> u128 {
     match value {
         Value::Number(number) => {
-            let whole =
-                number.as_u64().or_else(|| number.as_f64().map(|float| float.max(0.0).min(1e18) as u64));
+            let float = || number.as_f64().filter(|float| (0.0..1e18).contains(float));
+            let whole = number.as_u64().or_else(|| float()?.ceil().to_string().parse().ok());
             whole.unwrap_or(0).into()
         }
         Value::Array(items) => items.iter().map(sum_of_numbers).sum(),

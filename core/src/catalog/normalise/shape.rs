@@ -192,3 +192,17 @@ pub(super) fn unwrap(map: &Map<String, Value>) -> &Map<String, Value> {
         .find_map(|key| object(map, key).filter(carries))
         .unwrap_or(map)
 }
+
+/// The reply inside one line of a batch's output: OpenAI's and Mistral's, Anthropic's, Gemini's, Bedrock's. That it was
+/// a batch is told by the line only, the reply inside calls its tier the default.
+pub(super) fn batched(map: &Map<String, Value>) -> Option<&Map<String, Value>> {
+    if map.contains_key("custom_id") {
+        let body = object(map, "response").and_then(|response| object(response, "body"));
+        return body.or_else(|| object(object(map, "result")?, "message"));
+    }
+    if map.contains_key("recordId") {
+        return object(map, "modelOutput");
+    }
+    let is_gemini = |inner: &&Map<String, Value>| inner.contains_key("candidates");
+    object(map, "response").filter(is_gemini)
+}

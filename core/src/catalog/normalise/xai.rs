@@ -27,6 +27,7 @@ pub(super) fn count_tools(map: &Map<String, Value>, usage: &mut Usage, notes: &m
         // Two tools: the documents of a collection, and the files of a request.
         usage.add(Bucket::FileSearch, calls.get(&["file_search_calls", "collections_search_calls"]));
         usage.add(Bucket::FileSearch, calls.get(&["document_search_calls", "attachment_search_calls"]));
+        usage.add(Bucket::OutputImageUnit, calls.get(&["image_generation_calls"]));
         return true;
     }
     let listed = list(map, "server_side_tools_used");
@@ -50,6 +51,7 @@ fn listed_tool(tool: &Value) -> Option<Bucket> {
         (Some("X_SEARCH"), _) | (_, Some(2)) => Bucket::SocialSearch,
         (Some("CODE_EXECUTION"), _) | (_, Some(3)) => Bucket::CodeSession,
         (Some("COLLECTIONS_SEARCH" | "ATTACHMENT_SEARCH"), _) | (_, Some(6 | 8)) => Bucket::FileSearch,
+        (Some("IMAGE_GENERATION"), _) | (_, Some(11)) => Bucket::OutputImageUnit,
         _ => return None,
     })
 }

@@ -2,6 +2,8 @@
 
 use super::StreamReader;
 use super::events::Event;
+use crate::catalog::normalise::invoke::METRICS;
+use crate::catalog::normalise::number::{Count, count};
 use crate::catalog::normalise::reply::object;
 use serde_json::Value;
 
@@ -42,9 +44,31 @@ impl StreamReader {
                     self.complete = object(event, "usage").is_some();
                 }
             }
-            "message_stop" => self.finished = true,
+            "message_stop" => {
+                self.finished = true;
+                self.fill_in(object(event, METRICS));
+            }
             "error" => self.keep_error(event),
             _ => {}
         }
+    }
+    /// On Bedrock only the metrics of the last event tell the cache: they fill in what the usage leaves out.
+    fn fill_in(&mut self, metrics: Option<&Event>) {
+        const NAMES: [(&str, &str); 4] = [
+            ("inputTokenCount", "input_tokens"),
+            ("outputTokenCount", "output_tokens"),
+            ("cacheReadInputTokenCount", "cache_read_input_tokens"),
+            ("cacheWriteInputTokenCount", "cache_creation_input_tokens"),
+        ];
+        let Some(metrics) = metrics else { return };
+        let usage = self.whole.entry("usage").or_insert_with(|| Value::Object(Event::new()));
+        let Some(usage) = usage.as_object_mut() else { return };
+        for (theirs, ours) in NAMES {
+            let is_told = matches!(count(usage.get(ours)), Count::Whole(1..) | Count::Damaged);
+            if let Some(figure) = metrics.get(theirs).filter(|_| !is_told) {
+                usage.insert(ours.to_owned(), figure.clone());
+            }
+        }
+        self.complete = true;
     }
 }
