@@ -232,6 +232,10 @@ class Telling {
         const balances = await this.runs.get(step.run).balances();
         return Object.fromEntries(balances.map((one) => [one.budget.replace(/^run\./, ""), one]));
       }
+      case "price_report":
+        return guard.priceReport();
+      case "warnings":
+        return guard.warnings();
       case "reload":
         return this.reload(given);
       case "close_guard":

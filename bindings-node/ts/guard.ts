@@ -365,6 +365,14 @@ export class Guard {
     return this.#ask("price_version", {}) as string;
   }
 
+  /**
+   * What the price files in force brought, file by file: models, what was skipped, rounded and held back (each with its
+   * count and the first hundred).
+   */
+  async priceReport(): Promise<object> {
+    return this.#ask("price_report", {}) as object;
+  }
+
   /** What a person should know about the configuration in force, although it is no error. */
   warnings(): string[] {
     return this.#ask("warnings", {}) as string[];

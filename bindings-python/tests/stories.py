@@ -245,6 +245,12 @@ class Telling:
     def run(self, step: Json, given: Json) -> Any:
         return {one.budget.removeprefix("run."): one for one in self.runs[step["run"]].balances()}
 
+    def price_report(self, step: Json, given: Json) -> Any:
+        return self.guard.price_report()
+
+    def warnings(self, step: Json, given: Json) -> Any:
+        return self.guard.warnings()
+
     def reload(self, step: Json, given: Json) -> None:
         """Writes the files and reads them; after an error the files that were good stand there again."""
         config, prices = given.get("config", self.config), given.get("prices", self.prices)

@@ -9,7 +9,9 @@ import pytest
 
 import story
 
-STORIES = [(path.stem, one) for path in story.files() for one in story.load(path)]
+# Files of other tools: those tools are their oracle (pricing/differential.py).
+FOREIGN = "imports"
+STORIES = [(path.stem, one) for path in story.files() if path.stem != FOREIGN for one in story.load(path)]
 
 
 @pytest.mark.parametrize(("topic", "one"), STORIES, ids=[f"{topic}: {one['name']}" for topic, one in STORIES])

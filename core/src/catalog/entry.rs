@@ -328,11 +328,6 @@ impl ModelEntry {
         self.periods.iter().map(of).max().unwrap_or(0)
     }
 
-    /// The merged entry, as files write one.
-    pub(super) fn listed(&self) -> &schema::Model {
-        &self.file
-    }
-
     /// Whether both price every call alike.
     pub(crate) fn prices_like(&self, other: &Self) -> bool {
         let modifiers = self.modifiers.iter().map(|shared| &shared.file);

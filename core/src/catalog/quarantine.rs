@@ -1,9 +1,9 @@
 //! Holds back prices of other tools' files that are more likely a slip than a price: a unit mistaken by a thousand, a
 //! cache read dearer than the input it saves. The entry that was in force stays, and reports say so.
 
+use super::Tier;
 use super::rates::{Rate, RateSet};
 use super::schema::{Model, Over, Period, When};
-use super::Tier;
 use crate::values::{Bucket, Decimal};
 
 /// When a third-party entry is held back.
@@ -76,7 +76,11 @@ impl Quarantine {
         for variant in period.variants.iter().filter(|variant| variant.when == batch) {
             for (bucket, rate) in &variant.rates.0 {
                 if let Some(standard) = period.rates.get(*bucket).filter(|standard| rate > standard) {
-                    return Some(fault("batch", *bucket, format!("is {rate}, above the standard {standard}")));
+                    return Some(fault(
+                        "batch",
+                        *bucket,
+                        format!("is {rate}, above the standard {standard}"),
+                    ));
                 }
             }
         }
@@ -136,13 +140,15 @@ fn sheets(place: &str, rates: &RateSet, over: &[Over], base: &RateSet) -> Vec<(S
 
 fn not_ascending(base: &[(String, RateSet)]) -> Option<Fault> {
     let pairs = base.iter().zip(base.iter().skip(1));
-    pairs.filter_map(|((_, short), (place, long))| {
-        let tokens = long.0.iter().filter(|(bucket, _)| bucket.is_tokens());
-        tokens.clone().find_map(|(bucket, rate)| {
-            let shorter = short.get(*bucket).filter(|shorter| rate < shorter)?;
-            Some(fault(place, *bucket, format!("is {rate}, below the {shorter} of a shorter input")))
+    pairs
+        .filter_map(|((_, short), (place, long))| {
+            let tokens = long.0.iter().filter(|(bucket, _)| bucket.is_tokens());
+            tokens.clone().find_map(|(bucket, rate)| {
+                let shorter = short.get(*bucket).filter(|shorter| rate < shorter)?;
+                Some(fault(place, *bucket, format!("is {rate}, below the {shorter} of a shorter input")))
+            })
         })
-    }).next()
+        .next()
 }
 
 fn shown(when: &When) -> String {
@@ -176,20 +182,35 @@ mod tests {
         for (new, field) in [
             (r#"{"rates": {"input": "1000.1"}}"#, "input"),
             (r#"{"rates": {"input": "1", "cache_read": "1.1"}}"#, "cache_read"),
-            (r#"{"rates": {"input": "1"}, "over": [{"input_gt": 5, "rates": {"input": "0.9"}}]}"#, "over 5 input"),
-            (r#"{"rates": {"input": "1"}, "variants": [{"when": {"tier": "batch"}, "rates": {"input": "1.5"}}]}"#, "batch input"),
-            (r#"{"rates": {"input": "1"}, "variants": [{"when": {"tier": "flex"}, "rates": {"cache_read": "1.5"}}]}"#, "flex cache_read"),
+            (
+                r#"{"rates": {"input": "1"}, "over": [{"input_gt": 5, "rates": {"input": "0.9"}}]}"#,
+                "over 5 input",
+            ),
+            (
+                r#"{"rates": {"input": "1"}, "variants": [{"when": {"tier": "batch"}, "rates": {"input": "1.5"}}]}"#,
+                "batch input",
+            ),
+            (
+                r#"{"rates": {"input": "1"}, "variants": [{"when": {"tier": "flex"}, "rates": {"cache_read": "1.5"}}]}"#,
+                "flex cache_read",
+            ),
         ] {
             assert_eq!(told(new, None).map(|(field, _)| field).as_deref(), Some(field), "{new}");
         }
-        assert_eq!(told(r#"{"rates": {"input": "1000", "cache_read": "1000", "web_search": "5000"}}"#, None), None);
+        assert_eq!(
+            told(r#"{"rates": {"input": "1000", "cache_read": "1000", "web_search": "5000"}}"#, None),
+            None
+        );
     }
 
     #[test]
     fn moves_are_told_both_ways() {
         let old = Some(r#"{"rates": {"input": "1", "output": "0"}}"#);
         assert_eq!(told(r#"{"rates": {"input": "3", "output": "900"}}"#, old), None);
-        assert_eq!(told(r#"{"rates": {"input": "3.000000000001"}}"#, old).unwrap().1, "went from 1 to 3.000000000001");
+        assert_eq!(
+            told(r#"{"rates": {"input": "3.000000000001"}}"#, old).unwrap().1,
+            "went from 1 to 3.000000000001"
+        );
         assert!(told(r#"{"rates": {"input": "0.333"}}"#, old).is_some());
         assert!(told(r#"{"rates": {"input": "0"}}"#, old).is_some());
         assert_eq!(told(r#"{"rates": {"custom_1": "7"}}"#, old), None);

@@ -39,7 +39,7 @@ impl From<ReserveError> for Failure {
 
 /// Calls a method of the guard: `check`, `settle`, `release`, `record`, `record_many`, `cost`, `balances`, `top_up`,
 /// `set_limit`, `set_limits`, `stop`, `resume`, `stops`, `reload`, `flush`, `close`, `expire_due`, `price_version`,
-/// `warnings`, `statement`, `endpoint`, `stats`.
+/// `price_report`, `warnings`, `statement`, `endpoint`, `stats`.
 ///
 /// # Errors
 /// Those of the method; `argument_invalid` for a method that does not exist.
@@ -75,6 +75,7 @@ pub fn invoke(guard: &Guard, method: &str, args: &Value) -> Result<Value> {
         "close" => timeout(args).map(|timeout| output::flush_report(&guard.close(timeout))),
         "expire_due" => guard.expire_due().map(|count| json!(count)),
         "price_version" => guard.price_version().map(|version| json!(&*version)),
+        "price_report" => guard.price_report().map(|report| output::price_report(&report)),
         "warnings" => guard.warnings().map(|warnings| json!(warnings)),
         "statement" => super::statement::statement(guard, args),
         "endpoint" => endpoint(guard, args),

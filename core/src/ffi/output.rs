@@ -1,5 +1,6 @@
 //! Answers, written as JSON.
 
+use crate::catalog::{FileReport, Listed, Note, PriceReport};
 use crate::engine::{Balance, Decision, Denial, Failure};
 use crate::error::Error;
 use crate::guard::{Event, ReloadReport};
@@ -150,10 +151,36 @@ pub fn reload_report(report: &ReloadReport) -> Value {
         "generation": report.generation,
         "price_version": &*report.price_version,
         "prices_changed": report.prices_changed,
+        "models_added": listed(&report.models_added, |name| json!(&**name)),
+        "models_removed": listed(&report.models_removed, |name| json!(&**name)),
+        "models_repriced": listed(&report.models_repriced, |name| json!(&**name)),
+        "prices": price_report(&report.prices),
         "added": names(&report.added),
         "removed": names(&report.removed),
         "warnings": report.warnings,
     })
+}
+
+/// How many there are, and the first hundred.
+fn listed<T>(listed: &Listed<T>, show: impl Fn(&T) -> Value) -> Value {
+    json!({ "count": listed.count, "first": listed.first.iter().map(show).collect::<Vec<_>>() })
+}
+
+/// What the price files brought.
+#[must_use]
+pub fn price_report(report: &PriceReport) -> Value {
+    let note = |note: &Note| json!({ "entry": &*note.entry, "field": &*note.field, "why": &*note.why });
+    let file = |file: &FileReport| {
+        json!({
+            "file": file.file,
+            "format": file.format.as_str(),
+            "models": file.models,
+            "skipped": listed(&file.skipped, note),
+            "rounded": listed(&file.rounded, note),
+            "quarantined": listed(&file.quarantined, note),
+        })
+    };
+    json!({ "files": report.files.iter().map(file).collect::<Vec<_>>() })
 }
 
 /// What a flush delivered.

@@ -39,7 +39,7 @@ pub use run::{Run, RunOptions};
 pub use settle::{CANCEL_MARGIN_TOKENS, Settlement};
 pub use simulate::{DenialCount, ENTRIES_MAX, Simulation, simulate};
 
-use crate::catalog::Cost;
+use crate::catalog::{Cost, PriceReport};
 use crate::codes::Code;
 use crate::engine::{Balance, Call, Decision, Denial};
 use crate::error::{Error, Result};
@@ -394,6 +394,14 @@ impl Guard {
         Ok(Arc::clone(self.state()?.rules.load().pricing.version()))
     }
 
+    /// What the price files in force brought: what was skipped, rounded and held back of those of other tools.
+    ///
+    /// # Errors
+    /// `ledger_not_shared`.
+    pub fn price_report(&self) -> Result<PriceReport> {
+        Ok(self.state()?.rules.load().catalog.report().clone())
+    }
+
     /// What a person should know about the configuration in force, although it is no error.
     ///
     /// # Errors
@@ -403,7 +411,8 @@ impl Guard {
         let rules = state.rules.load();
         let warnings = rules.policy.warnings.iter().chain(state.recorder.warnings()).cloned();
         let of_prices = rules.pricing.warnings().iter().cloned().chain(state.noted.sentences());
-        Ok(warnings.chain(of_prices).chain(state.setup.warning()).collect())
+        let held_back = rules.catalog.report().warnings();
+        Ok(warnings.chain(of_prices).chain(state.setup.warning()).chain(held_back).collect())
     }
 
     /// Exports what was recorded so far; returns at `timeout` at the latest.

@@ -2,12 +2,14 @@
 
 use super::events::Event;
 use super::state::State;
+use crate::catalog::{Catalog, Listed, ModelEntry, PriceReport};
 use crate::codes::Code;
 use crate::engine::Adopted;
 use crate::error::{Error, Result};
 use crate::policy::{Facts, Policy};
 use crate::rules::{BudgetNames, Rules};
 use crate::values::{Dimension, Label, Scope};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a reload did.
@@ -21,6 +23,14 @@ pub struct ReloadReport {
     pub price_version: Label,
     /// Whether the prices are other ones than before.
     pub prices_changed: bool,
+    /// Models that have a price now and had none.
+    pub models_added: Listed<Label>,
+    /// Models that had a price and have none.
+    pub models_removed: Listed<Label>,
+    /// Models whose price is another.
+    pub models_repriced: Listed<Label>,
+    /// What each price file brought, what was skipped and what is held back.
+    pub prices: PriceReport,
     /// Budgets that are new.
     pub added: Vec<Label>,
     /// Budgets that are gone: they admit nothing more and still take settles.
@@ -32,10 +42,18 @@ pub struct ReloadReport {
 pub(super) fn reload(state: &State) -> Result<ReloadReport> {
     let mut changing = state.changing.lock();
     let before = state.rules.load_full();
-    let attempt = state.setup.sources.load();
+    let attempt = state.setup.sources.load_changed(changing.digest, &before.catalog);
     let names = &changing.names;
-    let loaded = match attempt.and_then(|loaded| compatible(names, &loaded.policy).map(|()| loaded)) {
-        Ok(loaded) => loaded,
+    let checked = attempt.and_then(|read| match read {
+        Ok(loaded) => compatible(names, &loaded.policy).map(|()| Ok(loaded)),
+        same => Ok(same),
+    });
+    let loaded = match checked {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(files)) => {
+            changing.files = files;
+            return Ok(report(&before, &before, false));
+        }
         Err(error) => {
             // A file that stays bad is told once, not at every look.
             let told = digest_of(&error);
@@ -46,12 +64,8 @@ pub(super) fn reload(state: &State) -> Result<ReloadReport> {
             return Err(error);
         }
     };
-    let same = loaded.digest == changing.digest;
     changing.digest = loaded.digest;
     changing.files = loaded.files;
-    if same {
-        return Ok(report(&before, &before, false));
-    }
     let next = Rules::next(Some(&before), loaded.catalog, loaded.policy, &mut changing.names);
     let next = Arc::new(next);
     state.swap_rules(Arc::clone(&next));
@@ -110,18 +124,55 @@ pub(super) fn adopt(state: &State, rules: &Rules) {
     });
 }
 
+#[derive(Default)]
+struct Models {
+    added: Listed<Label>,
+    removed: Listed<Label>,
+    repriced: Listed<Label>,
+}
+
+/// What has changed between two catalogs, as `provider/model`.
+fn models(before: &Catalog, after: &Catalog) -> Models {
+    let mut changed = Models::default();
+    if before.version() == after.version() {
+        return changed;
+    }
+    let key = |entry: &ModelEntry| (Arc::clone(entry.provider()), Arc::clone(entry.model()));
+    let name = |entry: &ModelEntry| format!("{}/{}", entry.provider(), entry.model()).into();
+    let mut old: HashMap<(Label, Label), &Arc<ModelEntry>> =
+        before.entries().map(|entry| (key(entry), entry)).collect();
+    for entry in after.entries() {
+        match old.remove(&key(entry)) {
+            None => changed.added.push(|| name(entry)),
+            Some(known) if !known.prices_like(entry) => changed.repriced.push(|| name(entry)),
+            Some(_) => {}
+        }
+    }
+    for entry in before.entries().filter(|entry| old.contains_key(&key(entry))) {
+        changed.removed.push(|| name(entry));
+    }
+    changed
+}
+
 fn report(before: &Rules, after: &Rules, changed: bool) -> ReloadReport {
     let missing = |from: &Rules, other: &Rules| -> Vec<Label> {
         let gone = from.budgets.iter().filter(|active| other.budget(&active.rule.name).is_none());
         gone.map(|active| Arc::clone(&active.rule.name)).collect()
     };
+    let models = models(&before.catalog, &after.catalog);
+    let prices = after.catalog.report().clone();
+    let warnings = after.policy.warnings.iter().cloned().chain(prices.warnings()).collect();
     ReloadReport {
         changed,
         generation: after.generation,
         price_version: Arc::clone(after.pricing.version()),
         prices_changed: before.pricing.version() != after.pricing.version(),
+        models_added: models.added,
+        models_removed: models.removed,
+        models_repriced: models.repriced,
+        prices,
         added: missing(after, before),
         removed: missing(before, after),
-        warnings: after.policy.warnings.clone(),
+        warnings,
     }
 }

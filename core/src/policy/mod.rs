@@ -6,6 +6,7 @@ mod budget;
 mod matcher;
 mod parse;
 mod prices;
+mod quarantine;
 mod run_limits;
 mod telemetry;
 pub(crate) mod tree;

@@ -3,7 +3,7 @@
 
 use super::Matcher;
 use super::tree::{Node, Table, Value, fail, place, text};
-use crate::catalog::{Change, Date, Factor, RateSet};
+use crate::catalog::{Change, Date, Factor, Quarantine, RateSet};
 use crate::error::{Error, Result};
 use crate::values::{Bucket, Dimension, Label};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct PriceSettings {
     pub(crate) providers: Vec<(Label, Missing)>,
     /// What was agreed with a provider or a tenant, in the order of the file.
     pub(crate) overrides: Arc<[PriceOverride]>,
+    /// When entries of other tools' files are held back; `None`: never.
+    pub quarantine: Option<Quarantine>,
 }
 
 impl Default for PriceSettings {
@@ -44,6 +46,7 @@ impl Default for PriceSettings {
             missing: Missing::default(),
             providers: Vec::new(),
             overrides: Arc::default(),
+            quarantine: Some(Quarantine::default()),
         }
     }
 }
@@ -101,8 +104,9 @@ impl PriceSettings {
         let missing = Missing::read(&mut table, &Missing::default())?;
         let providers = read_providers(&mut table, &missing)?;
         let overrides = read_overrides(&mut table)?;
+        let quarantine = super::quarantine::read(&mut table)?;
         table.finish()?;
-        Ok(Self { builtin, files, deployments, prefer_reported, missing, providers, overrides })
+        Ok(Self { builtin, files, deployments, prefer_reported, missing, providers, overrides, quarantine })
     }
 
     /// Whether anything here changes an amount that the catalog alone would make.

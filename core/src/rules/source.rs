@@ -1,6 +1,6 @@
 //! Where rules come from: a configuration file, values from code, price files. Loading is all or nothing.
 
-use crate::catalog::{self, Catalog};
+use crate::catalog::{self, Building, Catalog};
 use crate::codes::Code;
 use crate::error::{Error, Result};
 use crate::policy::Policy;
@@ -54,12 +54,60 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
 }
 
+/// What was read, and not looked into yet.
+struct Read {
+    /// Of the configuration, for errors.
+    name: String,
+    policy: Policy,
+    layers: Vec<catalog::Source>,
+    digest: u64,
+    files: Vec<PathBuf>,
+}
+
+impl Read {
+    fn compile(self, running: Option<&Catalog>) -> Result<Loaded> {
+        let prices = &self.policy.prices;
+        let how = Building { builtin: prices.builtin, quarantine: prices.quarantine.as_ref(), running };
+        let catalog = match (prices.builtin, self.layers.is_empty()) {
+            (true, true) => Catalog::builtin(),
+            _ => Arc::new(Catalog::load(&self.layers, &how)?),
+        };
+        crate::rules::Pricing::check(&catalog, prices).map_err(|e| {
+            let line = e.line();
+            e.at(&self.name, line)
+        })?;
+        Ok(Loaded { policy: Arc::new(self.policy), catalog, digest: self.digest, files: self.files })
+    }
+}
+
 impl Sources {
     /// Reads, parses and compiles everything; nothing is kept of a failure.
     ///
     /// # Errors
     /// `config_invalid`, `prices_invalid`, `io` and the codes of [`Policy::parse`], with file, line, key and hint.
     pub fn load(&self) -> Result<Loaded> {
+        self.read()?.compile(None)
+    }
+
+    /// Reads everything; compiles it if a byte is another than in what has this digest. `Err(files)` in the answer:
+    /// nothing has changed. The entries of `running` stay where new ones are held back.
+    ///
+    /// # Errors
+    /// As [`Sources::load`].
+    pub fn load_changed(
+        &self,
+        digest: u64,
+        running: &Catalog,
+    ) -> Result<std::result::Result<Loaded, Vec<PathBuf>>> {
+        let read = self.read()?;
+        if read.digest == digest {
+            return Ok(Err(read.files));
+        }
+        read.compile(Some(running)).map(Ok)
+    }
+
+    /// Reads every file, which costs little; only the policy is parsed, because it names the price files.
+    fn read(&self) -> Result<Read> {
         let mut digest = foldhash::fast::FixedState::default().build_hasher();
         let mut files = Vec::new();
         let (name, text) = self.config(&mut files)?;
@@ -77,16 +125,7 @@ impl Sources {
             files.push(folder.join(pattern));
         }
         layers.extend(self.prices.iter().cloned());
-        let catalog = match (policy.prices.builtin, layers.is_empty()) {
-            (true, true) => Catalog::builtin(),
-            (true, false) => Arc::new(Catalog::build(&layers)?),
-            (false, _) => Arc::new(Catalog::build_only(&layers)?),
-        };
-        crate::rules::Pricing::check(&catalog, &policy.prices).map_err(|e| {
-            let line = e.line();
-            e.at(&name, line)
-        })?;
-        Ok(Loaded { policy: Arc::new(policy), catalog, digest: digest.finish(), files })
+        Ok(Read { name, policy, layers, digest: digest.finish(), files })
     }
 
     fn config(&self, files: &mut Vec<PathBuf>) -> Result<(String, String)> {

@@ -26,9 +26,16 @@ fn published_files_load() {
             let report = &catalog.report().files[0];
             println!(
                 "{} builtin={builtin}: {:?}, {} models of the file, {} in all, {} skipped, {} rounded, {} held back, {took:?}",
-                path.display(), report.format, report.models, catalog.len(), report.skipped.count, report.rounded.count, report.quarantined.count,
+                path.display(),
+                report.format,
+                report.models,
+                catalog.len(),
+                report.skipped.count,
+                report.rounded.count,
+                report.quarantined.count,
             );
-            let shown = report.skipped.first.iter().chain(&report.quarantined.first).chain(&report.rounded.first);
+            let shown =
+                report.skipped.first.iter().chain(&report.quarantined.first).chain(&report.rounded.first);
             shown.for_each(|note| println!("    {note}"));
         }
     }

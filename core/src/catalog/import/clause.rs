@@ -300,7 +300,13 @@ fn follow(
                         let Some(tail) = rest.get(rest.len().saturating_sub(end)..) else { continue };
                         let moved = end < rest.len();
                         if (moved || done + 1 >= part.least)
-                            && follow(parts, if moved { done + 1 } else { part.most }, tail, steps, rest_matches)
+                            && follow(
+                                parts,
+                                if moved { done + 1 } else { part.most },
+                                tail,
+                                steps,
+                                rest_matches,
+                            )
                         {
                             return true;
                         }
@@ -340,7 +346,9 @@ mod tests {
         assert!(matches(r"^claude-opus-5[-@]\d{8}$", "claude-opus-5@20260101"));
         assert!(matches(r"^composer-2\.5\[fast=true\]$", "composer-2.5[fast=true]"));
         assert!(matches(r"^gemini-4-argon-\d", "gemini-4-argon-3-preview"));
-        assert!(matches(r"flash-(?:lite|8b)$", "gemini-flash-8b") && !matches(r"flash-(lite|8b)$", "flash-9b"));
+        assert!(
+            matches(r"flash-(?:lite|8b)$", "gemini-flash-8b") && !matches(r"flash-(lite|8b)$", "flash-9b")
+        );
         assert!(matches(r"^a[0-9a-c]+z$", "a1b9cz") && !matches(r"^a[0-9a-c]+z$", "az"));
         assert!(matches("^a.*z$", "a--z") && matches("^(ab)*c$", "ababc") && !matches("^(ab){2}$", "ab"));
     }

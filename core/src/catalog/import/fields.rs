@@ -176,7 +176,10 @@ mod tests {
             rate("cache_creation_input_token_cost_above_12hr_above_272k_tokens_batches"),
             (Bucket::CacheWrite12h, Only::Tier(Tier::Batch), Some(272))
         );
-        assert_eq!(rate("output_cost_per_token_above_200k_tokens"), (Bucket::Output, Only::Always, Some(200)));
+        assert_eq!(
+            rate("output_cost_per_token_above_200k_tokens"),
+            (Bucket::Output, Only::Always, Some(200))
+        );
         assert_eq!(rate("output_cost_per_image_4K"), (Bucket::OutputImageUnit, Only::Resolution("4K"), None));
         assert_eq!(meaning("supports_vision", "chat"), Meaning::NoPrice);
         assert_eq!(meaning("input_cost_per_token_cache_hit", "chat"), Meaning::Known);

@@ -67,10 +67,7 @@ struct Constraint {
 }
 
 /// Reads the file. What cannot be taken over is in the report.
-pub(super) fn read(
-    text: &str,
-    report: &mut FileReport,
-) -> serde_json::Result<(Vec<Imported>, Vec<Seller>)> {
+pub(super) fn read(text: &str, report: &mut FileReport) -> serde_json::Result<(Vec<Imported>, Vec<Seller>)> {
     #[derive(Deserialize)]
     struct Wrapped<'a> {
         #[serde(borrow)]
@@ -122,9 +119,8 @@ fn entry(theirs: &str, ours: &str, raw: &RawValue, report: &mut FileReport) -> O
     let prices = reader.prices(&entry)?;
     let faults = reader.faults;
     let mut aliases = Vec::new();
-    let clause = entry.clause.and_then(|raw| {
-        Clause::read(raw, &mut |why| report.skipped.note(&name, "match", why))
-    });
+    let clause =
+        entry.clause.and_then(|raw| Clause::read(raw, &mut |why| report.skipped.note(&name, "match", why)));
     let clause = clause.and_then(|clause| clause.take_names(&mut aliases));
     let max_input_tokens = entry.context_window.and_then(|raw| number::whole(raw.get()));
     let dated = prices.iter().any(|period| period.from.is_some());
@@ -168,7 +164,9 @@ impl Reader<'_> {
         };
         let list: Vec<Conditional<'_>> = match raw.get().starts_with('[') {
             true => serde_json::from_str(raw.get()),
-            false => serde_json::from_str(raw.get()).map(|prices| vec![Conditional { prices, constraint: None }]),
+            false => {
+                serde_json::from_str(raw.get()).map(|prices| vec![Conditional { prices, constraint: None }])
+            }
         }
         .map_err(|why| self.skip("prices", &without_line(&why)))
         .ok()?;
@@ -180,7 +178,9 @@ impl Reader<'_> {
         }
         let mut variants = Vec::new();
         for variant in entry.price_variants.iter().flatten() {
-            let Some((from, utc)) = self.constraint("price_variants", variant.constraint.as_ref()) else { continue };
+            let Some((from, utc)) = self.constraint("price_variants", variant.constraint.as_ref()) else {
+                continue;
+            };
             if !utc.is_empty() {
                 self.skip("price_variants", "has a variant by the hour");
                 continue;
@@ -199,11 +199,17 @@ impl Reader<'_> {
         (!periods.is_empty()).then_some(periods)
     }
 
-    fn constraint(&mut self, field: &str, constraint: Option<&Constraint>) -> Option<(Option<Date>, Vec<String>)> {
+    fn constraint(
+        &mut self,
+        field: &str,
+        constraint: Option<&Constraint>,
+    ) -> Option<(Option<Date>, Vec<String>)> {
         let Some(constraint) = constraint else { return Some((None, Vec::new())) };
         let clock = |text: &Option<String>| hours::minute(text.as_deref()?);
         match (clock(&constraint.start_time), clock(&constraint.end_time)) {
-            (Some(start), Some(end)) if start != end => Some((constraint.start_date, hours::window(start, end))),
+            (Some(start), Some(end)) if start != end => {
+                Some((constraint.start_date, hours::window(start, end)))
+            }
             _ if constraint.start_date.is_some() && constraint.start_time.is_none() => {
                 Some((constraint.start_date, Vec::new()))
             }
@@ -225,7 +231,10 @@ impl Reader<'_> {
                 ("region", _) => when.region = Some(value.clone()),
                 ("geo" | "inference_geo", _) => when.geo = Some(value.clone()),
                 _ => {
-                    self.skip("price_variants", &format!("has a price when `{key}` is {value:?}, which no request says"));
+                    self.skip(
+                        "price_variants",
+                        &format!("has a price when `{key}` is {value:?}, which no request says"),
+                    );
                     return None;
                 }
             }
@@ -287,7 +296,15 @@ impl Reader<'_> {
         sheet
     }
 
-    fn put(&mut self, sheet: &mut Sheet, key: &str, raw: &RawValue, over: Option<u64>, bucket: Bucket, unit: Unit) {
+    fn put(
+        &mut self,
+        sheet: &mut Sheet,
+        key: &str,
+        raw: &RawValue,
+        over: Option<u64>,
+        bucket: Bucket,
+        unit: Unit,
+    ) {
         match number::price(raw.get(), unit) {
             Ok(price) => {
                 if price.rounded {
@@ -304,7 +321,8 @@ impl Reader<'_> {
     /// Periods by start date. Of the list, the last element in force wins: one with hours is a variant of every period
     /// that begins before it in the list.
     fn periods(&mut self, steps: &[Step], variants: &[(When, Option<Date>, Sheet)]) -> Vec<Period> {
-        let mut starts: Vec<Option<Date>> = steps.iter().filter(|step| step.utc.is_empty()).map(|step| step.from).collect();
+        let mut starts: Vec<Option<Date>> =
+            steps.iter().filter(|step| step.utc.is_empty()).map(|step| step.from).collect();
         starts.extend(variants.iter().map(|(_, from, _)| *from));
         starts.push(None);
         starts.sort();
@@ -313,7 +331,9 @@ impl Reader<'_> {
         let mut periods: Vec<Period> = Vec::new();
         for start in starts {
             let winner = steps.iter().rposition(|step| step.utc.is_empty() && begun(step.from, start));
-            let Some((place, base)) = winner.and_then(|at| Some((at, &steps.get(at)?.sheet))) else { continue };
+            let Some((place, base)) = winner.and_then(|at| Some((at, &steps.get(at)?.sheet))) else {
+                continue;
+            };
             if base.rates.is_empty() {
                 continue;
             }
@@ -332,9 +352,12 @@ impl Reader<'_> {
                     None => all.push(over_base(when.clone(), base, sheet)),
                 }
             }
-            for step in steps.iter().skip(place + 1).filter(|step| !step.utc.is_empty() && begun(step.from, start)) {
+            for step in
+                steps.iter().skip(place + 1).filter(|step| !step.utc.is_empty() && begun(step.from, start))
+            {
                 let when = When { utc: step.utc.clone(), ..When::default() };
-                for other in all.iter().filter(|other| other.when.tier.is_some()).cloned().collect::<Vec<_>>() {
+                for other in all.iter().filter(|other| other.when.tier.is_some()).cloned().collect::<Vec<_>>()
+                {
                     let (rates, over) = (other.rates, other.over);
                     all.push(Variant { when: both(&other.when, &when), rates, over, ..Variant::default() });
                 }
@@ -342,7 +365,10 @@ impl Reader<'_> {
             }
             for lost in settle(&mut all) {
                 let shown = serde_json::to_string(&lost).unwrap_or_default();
-                self.skip("price_variants", &format!("has a price under {shown} that another price ties with"));
+                self.skip(
+                    "price_variants",
+                    &format!("has a price under {shown} that another price ties with"),
+                );
             }
             let (rates, over) = base.clone().into_over();
             let period = Period { from: start, rates, over, variants: all, ..Period::default() };
@@ -360,7 +386,8 @@ impl Reader<'_> {
 /// What a variant changes, at every length: a flat price replaces a price by length.
 fn over_base(when: When, base: &Sheet, sheet: &Sheet) -> Variant {
     let mut whole = Sheet { rates: sheet.rates.clone(), over: BTreeMap::new() };
-    let lengths: std::collections::BTreeSet<u64> = base.over.keys().chain(sheet.over.keys()).copied().collect();
+    let lengths: std::collections::BTreeSet<u64> =
+        base.over.keys().chain(sheet.over.keys()).copied().collect();
     for length in lengths {
         let at = |sheet: &Sheet| -> RateSet {
             let reached = sheet.over.range(..=length).next_back().map(|(_, rates)| rates);

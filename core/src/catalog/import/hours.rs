@@ -28,7 +28,8 @@ pub(super) fn windows(
         }
         return Ok(vec![When { utc, ..When::default() }]);
     };
-    let windows: Vec<Window<'_>> = serde_json::from_str(list).map_err(|_| "has windows that are no windows")?;
+    let windows: Vec<Window<'_>> =
+        serde_json::from_str(list).map_err(|_| "has windows that are no windows")?;
     if windows.len() > WINDOWS_MAX {
         return Err("has too many windows");
     }
@@ -56,11 +57,16 @@ pub(super) fn windows(
 /// One window or a list of them; empty: the whole day.
 fn hours(raw: &str) -> Result<Vec<String>, &'static str> {
     let one = serde_json::from_str::<String>(raw).map(|text| vec![text]);
-    let texts = one.or_else(|_| serde_json::from_str::<Vec<String>>(raw)).map_err(|_| "names hours that are no text")?;
+    let texts = one
+        .or_else(|_| serde_json::from_str::<Vec<String>>(raw))
+        .map_err(|_| "names hours that are no text")?;
     let mut all = Vec::new();
     for text in texts {
         let (start, end) = text.split_once('-').ok_or("names hours that are no window")?;
-        let (start, end) = (minute(start).ok_or("names an hour that is none")?, minute(end).ok_or("names an hour that is none")?);
+        let (start, end) = (
+            minute(start).ok_or("names an hour that is none")?,
+            minute(end).ok_or("names an hour that is none")?,
+        );
         if start == end {
             return Ok(Vec::new());
         }
@@ -71,9 +77,8 @@ fn hours(raw: &str) -> Result<Vec<String>, &'static str> {
 
 /// From one minute of the day to another, in one window or, over midnight, in two.
 pub(super) fn window(start: u32, end: u32) -> Vec<String> {
-    let shown = |start: u32, end: u32| {
-        format!("{:02}:{:02}-{:02}:{:02}", start / 60, start % 60, end / 60, end % 60)
-    };
+    let shown =
+        |start: u32, end: u32| format!("{:02}:{:02}-{:02}:{:02}", start / 60, start % 60, end / 60, end % 60);
     let (start, end) = (start % 1440, if end == 0 { 1440 } else { end });
     if start < end {
         return vec![shown(start, end)];
@@ -100,7 +105,10 @@ mod tests {
     fn windows_over_midnight_are_two() {
         assert_eq!(window(600, 0), ["10:00-24:00"]);
         assert_eq!(window(16 * 60 + 30, 30), ["00:00-00:30", "16:30-24:00"]);
-        assert_eq!((minute("16:30:00Z"), minute("00:30"), minute("25:00"), minute("1")), (Some(990), Some(30), None, None));
+        assert_eq!(
+            (minute("16:30:00Z"), minute("00:30"), minute("25:00"), minute("1")),
+            (Some(990), Some(30), None, None)
+        );
     }
 
     #[test]
@@ -108,7 +116,10 @@ mod tests {
         let list = r#"[{"hours_utc": ["00:00-01:00", "10:00-00:00"], "weekdays": [1, 5]},
                        {"hours_utc": "00:00-00:00", "weekdays": [6, 7]}]"#;
         let all = windows(None, Some(list), Some("Asia/Shanghai")).unwrap();
-        assert_eq!(serde_json::to_string(&all).unwrap(), r#"[{"utc":["00:00-01:00","10:00-24:00"],"weekdays":["mon","fri"],"calendar":"Asia/Shanghai"},{"weekdays":["sat","sun"],"calendar":"Asia/Shanghai"}]"#);
+        assert_eq!(
+            serde_json::to_string(&all).unwrap(),
+            r#"[{"utc":["00:00-01:00","10:00-24:00"],"weekdays":["mon","fri"],"calendar":"Asia/Shanghai"},{"weekdays":["sat","sun"],"calendar":"Asia/Shanghai"}]"#
+        );
         assert!(windows(None, Some(r#"[{"hours_utc": "00:00-00:00"}]"#), None).is_err());
         assert!(windows(None, Some(r#"[{"hours_utc": "1-2", "weekdays": [8]}]"#), None).is_err());
     }

@@ -193,9 +193,7 @@ impl Reader<'_> {
                     let when = match field.only {
                         Only::Always => When::default(),
                         Only::Tier(tier) => When { tier: Some(tier), ..When::default() },
-                        Only::Decisions => {
-                            When { endpoint: Some("decisions".to_owned()), ..When::default() }
-                        }
+                        Only::Decisions => When { endpoint: Some("decisions".to_owned()), ..When::default() },
                         Only::Resolution(size) => {
                             When { resolution: Some(size.to_owned()), ..When::default() }
                         }
@@ -250,7 +248,10 @@ impl Reader<'_> {
                         geo if geo.len() == 2 => self.factor(name, value.get(), zone(geo)),
                         // Texts and objects there say how requests are made.
                         other if value.get().starts_with(|c: char| c.is_ascii_digit()) => {
-                            self.skip(&format!("{name}.{other}"), "is a price that has no place in the catalog");
+                            self.skip(
+                                &format!("{name}.{other}"),
+                                "is a price that has no place in the catalog",
+                            );
                         }
                         _ => {}
                     }
@@ -263,7 +264,8 @@ impl Reader<'_> {
     /// One price for all, or one per size of the search context: medium is what is asked without saying.
     fn search(&mut self, name: &str, raw: &RawValue) {
         let Some(table) = table(raw) else { return self.skip(name, "is not an object") };
-        let of = |size: &str| table.iter().find(|(key, _)| key.strip_prefix("search_context_size_") == Some(size));
+        let of =
+            |size: &str| table.iter().find(|(key, _)| key.strip_prefix("search_context_size_") == Some(size));
         let unit = Unit::ten_to(3);
         let medium = of("medium").or_else(|| of("low")).or_else(|| of("high"));
         let Some((_, base)) = medium else { return self.skip(name, "names no size") };
@@ -300,7 +302,9 @@ impl Reader<'_> {
                         self.put(field, raw.get(), &When::default(), over, found.bucket, found.unit);
                     }
                     Meaning::Known | Meaning::NoPrice => {}
-                    _ => self.skip(&format!("{name}.{field}"), "is a price that has no place in a length tier"),
+                    _ => {
+                        self.skip(&format!("{name}.{field}"), "is a price that has no place in a length tier")
+                    }
                 }
             }
         }
@@ -405,12 +409,19 @@ impl Found {
         let Some(theirs) = entry.provider.as_deref() else {
             return report.skipped.note(key, "litellm_provider", "is missing");
         };
-        let mut reader = Reader { entry: key, draft: Draft::default(), report };
+        let mut own = FileReport::default();
+        let mut reader = Reader { entry: key, draft: Draft::default(), report: &mut own };
         reader.entry(entry, theirs);
         let draft = reader.draft;
         if !draft.is_priced() && draft.negative.is_empty() {
-            return report.skipped.note(key, "", "has no price that the catalog can hold");
+            let fields: Vec<&str> = own.skipped.first.iter().map(|note| &*note.field).collect();
+            let why = match fields.as_slice() {
+                [] => "has no price".to_owned(),
+                fields => format!("has no price that the catalog can hold, only {}", fields.join(", ")),
+            };
+            return report.skipped.note(key, "", &why);
         }
+        report.take_notes(own);
         let name = names::name(key, theirs);
         let place = (name.provider.clone(), name.model.to_lowercase());
         if let Some((_, earlier, same)) = self.index.get(&place).and_then(|at| self.models.get(*at)) {

@@ -91,7 +91,10 @@ pub(super) fn read(source: &Source) -> Result<Option<Foreign>> {
 /// Whose file it is, by what is in it.
 pub(super) fn format_of(text: &str) -> Format {
     match text.trim_start().as_bytes().first() {
-        Some(b'[') if text.trim_start_matches(['[', ' ', '\t', '\r', '\n']).starts_with('{') && is_json_array(text) => {
+        Some(b'[')
+            if text.trim_start_matches(['[', ' ', '\t', '\r', '\n']).starts_with('{')
+                && is_json_array(text) =>
+        {
             Format::GenaiPrices
         }
         Some(b'{') => {

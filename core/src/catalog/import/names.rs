@@ -158,14 +158,25 @@ mod tests {
         for (key, theirs, model, when) in [
             ("azure/eu/gpt-4o", "azure", "gpt-4o", r#"{"geo":"eu"}"#),
             ("bedrock/us-gov-west-1/meta.llama3", "bedrock", "meta.llama3", r#"{"region":"us-gov-west-1"}"#),
-            ("high/1024-x-1024/gpt-image-1", "openai", "gpt-image-1", r#"{"size":"1024x1024","quality":"high"}"#),
-            ("512-x-512/max-steps/stability.x", "bedrock", "stability.x", r#"{"size":"512x512","quality":"max-steps"}"#),
+            (
+                "high/1024-x-1024/gpt-image-1",
+                "openai",
+                "gpt-image-1",
+                r#"{"size":"1024x1024","quality":"high"}"#,
+            ),
+            (
+                "512-x-512/max-steps/stability.x",
+                "bedrock",
+                "stability.x",
+                r#"{"size":"512x512","quality":"max-steps"}"#,
+            ),
             ("1024-x-1024/dall-e-2", "openai", "dall-e-2", r#"{"size":"1024x1024"}"#),
         ] {
             let (_, _, of) = told(key, theirs);
             assert_eq!(of, Some((model.to_owned(), when.to_owned())), "{key}");
         }
-        for key in ["bedrock/us-east-1/1-month-commitment/x", "bedrock/claude_platform/x", "bedrock/invoke/x"] {
+        for key in ["bedrock/us-east-1/1-month-commitment/x", "bedrock/claude_platform/x", "bedrock/invoke/x"]
+        {
             assert_eq!(told(key, "bedrock").2, None, "{key}");
         }
     }

@@ -76,6 +76,14 @@ impl<T> Listed<T> {
     }
 }
 
+impl<T> Listed<T> {
+    fn append(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        let room = LISTED_MAX.saturating_sub(self.first.len());
+        self.first.extend(other.first.into_iter().take(room));
+    }
+}
+
 impl Listed<Note> {
     pub(in crate::catalog) fn note(&mut self, entry: &str, field: &str, why: &str) {
         self.push(|| Note { entry: short(entry), field: short(field), why: short(why) });
@@ -105,6 +113,15 @@ pub struct FileReport {
     pub rounded: Listed<Note>,
     /// Entries that are held back: the older ones stay.
     pub quarantined: Listed<Note>,
+}
+
+impl FileReport {
+    /// Adds what was noted about one entry.
+    pub(in crate::catalog) fn take_notes(&mut self, other: FileReport) {
+        self.skipped.append(other.skipped);
+        self.rounded.append(other.rounded);
+        self.quarantined.append(other.quarantined);
+    }
 }
 
 /// What all price files brought.

@@ -63,7 +63,8 @@ impl Stack<'_> {
         for mut part in files.0 {
             part.file.models.0.retain(|(id, _)| !id.is_empty());
             report.models = report.models.saturating_add(part.file.models.0.len());
-            part.fallback.retain(|id| taken.contains(id) || layers.providers.iter().any(|known| known.id == *id));
+            part.fallback
+                .retain(|id| taken.contains(id) || layers.providers.iter().any(|known| known.id == *id));
             if !part.fallback.is_empty() {
                 let below = layers.providers.iter().find(|known| known.id == part.id);
                 let mut all = below.map(|known| known.fallback.clone()).unwrap_or_default();
@@ -97,20 +98,20 @@ impl Stack<'_> {
         }
         let known = below.as_deref().and_then(|provider| provider.model(&id)).map(|merged| &merged.model);
         let running = self.running.get(&part.id, &id);
-        let old = running.map(ModelEntry::listed).or(known);
+        let old = running.map(ModelEntry::file).or(known);
         let periods = old.map(|model| model.prices.as_slice()).unwrap_or_default();
         let fault = self.quarantine.and_then(|quarantine| {
-            let impossible = imported.faults.first().map(|fault| (String::new(), format!("cannot be: {fault}")));
-            impossible.or_else(|| {
-                quarantine.fault(&imported.model, periods).map(|fault| (fault.field, fault.why))
-            })
+            let impossible =
+                imported.faults.first().map(|fault| (String::new(), format!("cannot be: {fault}")));
+            impossible
+                .or_else(|| quarantine.fault(&imported.model, periods).map(|fault| (fault.field, fault.why)))
         });
         if let Some((field, why)) = fault {
             report.quarantined.note(&imported.entry, &field, &why);
             self.kept.push_str(&format!("{}/{id}\n", part.id));
             if let Some(entry) = running {
                 self.kept.push_str(&entry.to_json());
-                let mut kept = entry.listed().clone();
+                let mut kept = entry.file().clone();
                 kept.same_as = None;
                 match below.and_then(|provider| provider.model_mut(&id)) {
                     Some(merged) => merged.model = kept,
@@ -177,10 +178,20 @@ impl Files {
         let Some(at) = self.place(layers, &seller.id) else { return };
         for alias in seller.aliases {
             let own = self.0.get(at).map(|part| part.id.clone()).unwrap_or_default();
-            let by_layers = layers.providers.iter().any(|known| known.id != own && (known.id == alias || known.names.contains(&alias)));
-            let by_file = self.0.iter().any(|part| part.id != own && (part.id == alias || part.file.aliases.contains(&alias)));
+            let by_layers = layers
+                .providers
+                .iter()
+                .any(|known| known.id != own && (known.id == alias || known.names.contains(&alias)));
+            let by_file = self
+                .0
+                .iter()
+                .any(|part| part.id != own && (part.id == alias || part.file.aliases.contains(&alias)));
             if by_layers || by_file {
-                report.skipped.note(&seller.id, "", &format!("is not known as `{alias}`, which is another provider"));
+                report.skipped.note(
+                    &seller.id,
+                    "",
+                    &format!("is not known as `{alias}`, which is another provider"),
+                );
             } else if let Some(part) = self.0.get_mut(at) {
                 part.file.aliases.push(alias);
             }
@@ -193,11 +204,21 @@ impl Files {
 
 impl Part {
     /// The aliases that no other model of this file has: there, the first wins.
-    fn free_names(&mut self, aliases: Vec<String>, id: &str, entry: &str, report: &mut FileReport) -> Vec<String> {
+    fn free_names(
+        &mut self,
+        aliases: Vec<String>,
+        id: &str,
+        entry: &str,
+        report: &mut FileReport,
+    ) -> Vec<String> {
         let mut free: Vec<String> = Vec::new();
         for alias in aliases {
             if alias.is_empty() || alias.len() > NAME_BYTES_MAX || free.len() >= ALIASES_MAX {
-                report.skipped.note(entry, "", &format!("is not known as {alias:?}: too long, or one too many"));
+                report.skipped.note(
+                    entry,
+                    "",
+                    &format!("is not known as {alias:?}: too long, or one too many"),
+                );
                 continue;
             }
             let lower = alias.to_lowercase();
@@ -232,7 +253,11 @@ fn known_id(provider: &Provider, id: &str) -> String {
 /// A price without a date holds at any time, so it goes over every period of the layers below.
 fn for_every_period(model: &mut Model, below: Option<&Model>) {
     let Some(own) = model.prices.first().filter(|_| model.prices.len() == 1).cloned() else { return };
-    let Some(below) = below.filter(|below| below.prices.len() > 1 || below.prices.iter().any(|p| p.from.is_some())) else { return };
+    let Some(below) =
+        below.filter(|below| below.prices.len() > 1 || below.prices.iter().any(|p| p.from.is_some()))
+    else {
+        return;
+    };
     model.prices = below.prices.iter().map(|period| Period { from: period.from, ..own.clone() }).collect();
 }
 
@@ -260,7 +285,8 @@ fn fit(model: &mut Model, provider: &mut Provider, id: &str, entry: &str, report
             }
             !twice
         });
-        let below = periods.as_deref_mut().and_then(|all| all.iter_mut().find(|known| known.from == period.from));
+        let below =
+            periods.as_deref_mut().and_then(|all| all.iter_mut().find(|known| known.from == period.from));
         let Some(below) = below else { continue };
         for known in &mut below.variants {
             // The later says it in the other way: by rates, or by a multiplier.
@@ -272,8 +298,12 @@ fn fit(model: &mut Model, provider: &mut Provider, id: &str, entry: &str, report
                 }
             }
         }
-        below.variants.retain(|known| known.multiply.is_some() || !known.rates.is_empty() || !known.over.is_empty()
-            || period.variants.iter().any(|own| own.when == known.when));
+        below.variants.retain(|known| {
+            known.multiply.is_some()
+                || !known.rates.is_empty()
+                || !known.over.is_empty()
+                || period.variants.iter().any(|own| own.when == known.when)
+        });
         untie(period, below, entry, report);
     }
 }
@@ -286,7 +316,9 @@ fn untie(period: &mut Period, below: &Period, entry: &str, report: &mut FileRepo
         all.extend(period.variants.iter().cloned());
         // The same conditions are one variant, whose keys add up.
         let Some((_, second)) = tie(&all) else { break };
-        let Some(own) = second.checked_sub(first_own).filter(|own| *own < period.variants.len()) else { break };
+        let Some(own) = second.checked_sub(first_own).filter(|own| *own < period.variants.len()) else {
+            break;
+        };
         let lost = period.variants.remove(own);
         report.skipped.note(entry, &shown(&lost), "ties with a price of the layers below");
     }
