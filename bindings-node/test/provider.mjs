@@ -5,15 +5,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import Anthropic from "@anthropic-ai/sdk";
+import { GoogleGenAI } from "@google/genai";
 import OpenAI from "openai";
 import { Guard } from "spendrail";
 
 const E2E = new URL("../../tests/e2e/", import.meta.url).pathname;
 export const CLAUDE = "claude-haiku-4-5";
 export const GPT = "gpt-4o-mini";
+export const GEMINI = "gemini-2.5-flash";
+export const GEMINI_EMBEDDING = "gemini-embedding-001";
 const RATES = {
   [GPT]: { input: "0.15", cache_read: "0.075", output: "0.6", served_as: "gpt-4o-mini-2024-07-18" },
   "text-embedding-3-small": { input: "0.02" },
+  [GEMINI]: { input: "0.3", cache_read: "0.03", output: "2.5" },
+  [GEMINI_EMBEDDING]: { input: "0.15" },
   [CLAUDE]: {
     input: "1",
     cache_read: "0.1",
@@ -27,6 +32,7 @@ const RATES = {
 const PRICES = [
   catalog("openai", { [GPT]: [128_000, 16_384], "text-embedding-3-small": [8_192, 0] }),
   catalog("anthropic", { [CLAUDE]: [200_000, 64_000] }),
+  catalog("google", { [GEMINI]: [1_048_576, 65_536], [GEMINI_EMBEDDING]: [2_048, 0] }),
 ];
 
 function catalog(provider, sizes) {
@@ -90,6 +96,9 @@ export const openaiOf = (provider, apiKey, more = {}) =>
   new OpenAI({ apiKey, baseURL: `${provider.url}/v1`, maxRetries: 0, ...more });
 export const anthropicOf = (provider, apiKey, more = {}) =>
   new Anthropic({ apiKey, baseURL: provider.url, maxRetries: 0, ...more });
+
+export const geminiOf = (provider, apiKey, { httpOptions, ...more } = {}) =>
+  new GoogleGenAI({ apiKey, httpOptions: { baseUrl: provider.url, ...httpOptions }, ...more });
 
 /** What the provider should do with a request. */
 export const script = (text) => ({ headers: { "x-provider-script": text } });

@@ -14,6 +14,7 @@ from provider import Provider
 
 import spendrail
 from conftest import MISTRAL, MISTRAL_EMBEDDING, billed, make_guard, requests, spent
+from spendrail.wrap.methods import followed
 
 ACME = {"tenant": "acme"}
 
@@ -92,6 +93,16 @@ def test_an_async_reply_too(guard: spendrail.Guard, mistral: Mistral, provider: 
 
     asyncio.run(main())
     assert spent(guard, **ACME) == (billed(provider), 0, 0)
+
+
+def test_what_a_method_makes_of_a_reply_has_its_receipt(guard: spendrail.Guard, mistral: Mistral) -> None:
+    class Parsed:
+        def __init__(self, reply: object) -> None:
+            self.reply = reply
+
+    chat = guard.wrap(mistral, **ACME).chat
+    made = followed(lambda: Parsed(chat.complete(**ask())))()
+    assert receipt(made) is receipt(made.reply)
 
 
 def test_an_agent_is_mapped_to_its_model(provider: Provider, mistral: Mistral) -> None:

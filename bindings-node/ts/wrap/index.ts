@@ -1,29 +1,35 @@
 /**
  * Guarded copies of the SDKs' clients.
  *
- * Adding an SDK: a file with `owns`, `providerOf` and `copy`, and an entry in `SDKS`. The SDKs here are made by the
- * same generator and share `client.ts`.
+ * Adding an SDK: a file with `owns`, `providerOf` and `options`, and an entry in `SDKS`, if it is made by the generator
+ * that `client.ts` is for; else one with `owns` and `wrap`, as `google.ts`.
  */
 import { argumentInvalid } from "../errors";
 import type { Guard, WrapOptions } from "../guard";
 import { anthropic } from "./anthropic";
 import { type Client, guardedOf, install, type Sdk, wrappable } from "./client";
+import { google } from "./google";
 import { openai } from "./openai";
 
 const SDKS: readonly Sdk[] = [anthropic, openai];
 
 /** A guarded copy of a client; the client itself if this guard guards it already and nothing is new. */
 export function wrap<C extends object>(guard: Guard, client: C, options: WrapOptions): C {
+  const { provider, ...labels } = options;
+  // A label that does not hold is told here, not at the first call.
+  const checked = () => guard.scope(labels, () => undefined);
+  if (google.owns(client)) {
+    checked();
+    return google.wrap(guard, client, provider, labels) as C;
+  }
   const sdk = SDKS.find((one) => one.owns(client));
   if (sdk === undefined || !wrappable(client)) {
     throw argumentInvalid(
       "client",
-      "is no client of openai or @anthropic-ai/sdk; for others there is guard.reserve",
+      "is no client of openai, @anthropic-ai/sdk or @google/genai; for others there is guard.reserve",
     );
   }
-  const { provider, ...labels } = options;
-  // A label that does not hold is told here, not at the first call.
-  guard.scope(labels, () => undefined);
+  checked();
   const known = guardedOf(client);
   if (known?.guard === guard) {
     if ((provider ?? known.provider) === known.provider && Object.keys(labels).length === 0) return client;

@@ -183,13 +183,13 @@ function bodyOf(body: unknown): Record<string, unknown> | undefined {
   return plain ? (read as Record<string, unknown>) : undefined;
 }
 
-function server(baseUrl: string): { address: string; port: number } | undefined {
+export function server(baseUrl: string): { address: string; port: number } | undefined {
   if (!URL.canParse(baseUrl)) return undefined;
   const { hostname, port, protocol } = new URL(baseUrl);
   return { address: hostname, port: port === "" ? (protocol === "http:" ? 80 : 443) : Number(port) };
 }
 
-function neverSent(error: unknown): boolean {
+export function neverSent(error: unknown): boolean {
   for (let at = error; typeof at === "object" && at !== null; at = (at as Error).cause) {
     if (NEVER_SENT.has(String((at as { code?: unknown }).code))) return true;
   }

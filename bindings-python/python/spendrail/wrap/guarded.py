@@ -24,11 +24,12 @@ sending: ContextVar[Call | None] = ContextVar("spendrail.sending", default=None)
 class Latest:
     """The last call that was made inside a method of a client: what the method returns came of it."""
 
-    __slots__ = ("__weakref__", "call")
+    __slots__ = ("__weakref__", "call", "outer")
 
     def __init__(self) -> None:
-        """Of a method that is about to run."""
+        """Of a method that is about to run, perhaps inside of another one."""
         self.call: Call | None = None
+        self.outer = latest.get()
 
     @property
     def receipt(self) -> Receipt | None:
@@ -67,8 +68,9 @@ class Guarded:
         request = {"api": api, "path": path, "body": json.dumps(body, default=encode)}
         hold = self.guard.reserve(request=request, provider=self.provider, server=server, **self.labels)
         call = Call(api, hold, hides_usage=hides_usage)
-        if (box := latest.get()) is not None:
-            box.call = call
+        box = latest.get()
+        while box is not None:
+            box.call, box = call, box.outer
         return call
 
 
