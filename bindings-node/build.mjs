@@ -2,7 +2,7 @@
 //
 //   node build.mjs [--release] [--check-types]
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -41,9 +41,10 @@ if (process.argv.includes("--check-types")) {
 } else {
   mkdirSync(dist, { recursive: true });
   const addon = join(dist, "spendrail.node");
-  // A new file, not new bytes in the old one: a process may have it mapped.
-  rmSync(addon, { force: true });
-  copyFileSync(nativeLibrary(process.argv.includes("--release")), addon);
+  // A new file under the old name, in one step: a process may have the old one mapped, and another may load it just now.
+  const made = `${addon}.${process.pid}`;
+  copyFileSync(nativeLibrary(process.argv.includes("--release")), made);
+  renameSync(made, addon);
   run(process.execPath, [tsc, "-p", "."]);
   for (const name of ["index", "testing"]) {
     const names = Object.keys(require(join(dist, `${name}.js`)));
