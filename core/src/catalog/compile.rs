@@ -56,6 +56,7 @@ fn names_of(provider: &Provider) -> Names {
         strip_prefixes: provider.strip_prefixes.clone(),
         strip_suffixes: provider.strip_suffixes.clone(),
         date_suffix: provider.date_suffix,
+        platform: provider.platform,
         ..Names::default()
     }
 }

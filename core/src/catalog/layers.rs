@@ -71,6 +71,7 @@ pub(super) struct Provider {
     pub(super) strip_prefixes: Vec<String>,
     pub(super) strip_suffixes: Vec<String>,
     pub(super) date_suffix: bool,
+    pub(super) platform: bool,
     pub(super) fallback: Vec<String>,
     pub(super) modifiers: Vec<Modifier>,
     /// In the order of first appearance.
@@ -143,6 +144,7 @@ impl Provider {
             self.fallback = fallback;
         }
         self.date_suffix = file.date_suffix.unwrap_or(self.date_suffix);
+        self.platform = file.platform.unwrap_or(self.platform);
         for modifier in file.modifiers {
             let same = |m: &&mut Modifier| {
                 m.when == modifier.when && m.models == modifier.models && m.from == modifier.from

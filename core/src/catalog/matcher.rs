@@ -70,6 +70,8 @@ pub(super) struct Names {
     pub(super) strip_prefixes: Vec<String>,
     pub(super) strip_suffixes: Vec<String>,
     pub(super) date_suffix: bool,
+    /// It sells what others make: a model that is asked for without a provider is not its, if a maker sells it.
+    pub(super) platform: bool,
     /// Places of other providers.
     pub(super) fallback: Vec<usize>,
 }
@@ -80,8 +82,25 @@ pub(super) struct Matcher {
     providers: Vec<Names>,
     /// Ids, aliases and hosts of providers.
     by_name: HashMap<Box<str>, usize, Hasher>,
-    /// Ids and aliases of models of all providers: the provider if there is one, else `None`.
-    anywhere: HashMap<Box<str>, Option<usize>, Hasher>,
+    /// Ids and aliases of models of all providers.
+    anywhere: HashMap<Box<str>, Seller, Hasher>,
+}
+
+/// Who sells a model of this name: the only maker, else the only platform; else several do.
+#[derive(Clone, Copy, Debug)]
+struct Seller {
+    only: Option<usize>,
+    platform: bool,
+}
+
+impl Seller {
+    fn add(&mut self, other: Self) {
+        match (self.platform, other.platform) {
+            (true, false) => *self = other,
+            (false, true) => {}
+            _ => self.only = None,
+        }
+    }
 }
 
 impl Names {
@@ -197,7 +216,8 @@ impl Matcher {
             }
         }
         for model in names.exact.keys() {
-            self.anywhere.entry(model.clone()).and_modify(|only| *only = None).or_insert(Some(place));
+            let seller = Seller { only: Some(place), platform: names.platform };
+            self.anywhere.entry(model.clone()).and_modify(|known| known.add(seller)).or_insert(seller);
         }
         self.providers.push(names);
         Ok(())
@@ -241,19 +261,21 @@ impl Matcher {
     }
 
     fn find_anywhere(&self, model: &str) -> Found {
-        if let Some(Some(only)) = self.anywhere.get(model) {
+        if let Some(Seller { only: Some(only), .. }) = self.anywhere.get(model) {
             let found = self.providers.get(*only).and_then(|names| names.exact.get(model));
             return found.map_or(Found::None, |(entry, via)| Found::One(*entry, *via));
         }
-        // Names as they stand count before names that a rule explains.
-        let sellers = |look: &dyn Fn(&Names) -> Option<(usize, Via)>| -> Vec<(Label, (usize, Via))> {
-            self.providers.iter().filter_map(|names| Some((Arc::clone(&names.id), look(names)?))).collect()
+        // Names as they stand count before names that a rule explains, makers before platforms.
+        type Look<'l> = &'l dyn Fn(&Names) -> Option<(usize, Via)>;
+        let sellers = |look: Look<'_>, platform: bool| -> Vec<(Label, (usize, Via))> {
+            let asked = self.providers.iter().filter(|names| names.platform == platform);
+            asked.filter_map(|names| Some((Arc::clone(&names.id), look(names)?))).collect()
         };
-        let mut found = sellers(&|names| names.exact.get(model).copied());
-        if found.is_empty() {
-            found = sellers(&|names| names.find(model));
-        }
-        match found.as_slice() {
+        let exact: Look<'_> = &|names| names.exact.get(model).copied();
+        let explained: Look<'_> = &|names| names.find(model);
+        let rounds = [(exact, false), (exact, true), (explained, false), (explained, true)];
+        let found = rounds.into_iter().map(|(look, platform)| sellers(look, platform));
+        match found.into_iter().find(|found| !found.is_empty()).unwrap_or_default().as_slice() {
             [] => Found::None,
             [(_, (entry, via))] => Found::One(*entry, *via),
             several => Found::Several(several.iter().map(|(id, _)| Arc::clone(id)).collect()),

@@ -26,7 +26,8 @@
 //! 1. **Layers.** Built-in, then files in order; the later wins, key by key, by (provider, model, `from`, `when`).
 //!    `replace = true` drops what was there, `remove = true` hides it. Names and patterns add up.
 //! 2. **Names.** Exact id, alias, date suffix, anchored globs (longest literal prefix), one fallback provider,
-//!    else unknown. Without a provider a name must be sold by one provider only. An entry without rates is unknown.
+//!    else unknown. An entry without rates is unknown. Without a provider a name must be sold by one provider only,
+//!    those apart that are a `platform`, which sells what others make.
 //! 3. **Period.** The last whose `from` has come; `to` is exclusive.
 //! 4. **Variant.** Of the variants with rates whose conditions all hold, the one with most conditions replaces the
 //!    rates it names; a tie is an error at load.

@@ -26,6 +26,7 @@ pub(crate) struct File {
     pub(crate) strip_prefixes: Vec<String>,
     pub(crate) strip_suffixes: Vec<String>,
     pub(crate) date_suffix: Option<bool>,
+    pub(crate) platform: Option<bool>,
     pub(crate) fallback: Option<Vec<String>>,
     source: Option<String>,
     checked: Option<Date>,
