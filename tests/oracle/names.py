@@ -21,9 +21,14 @@ def find(catalog: Catalog, provider: str | None, model: str) -> list[Entry]:
             if found is not None:
                 return [found]
         return []
-    # A name as it stands counts before a name that a rule explains.
-    plain = [entry for owner in catalog.files if (entry := as_it_stands(catalog, owner, model))]
-    return plain or [entry for owner in catalog.files if (entry := of_provider(catalog, owner, model))]
+    # A name as it stands counts before a name that a rule explains, a maker before a platform.
+    platforms = [owner for owner in catalog.files if catalog.files[owner].get("platform")]
+    makers = [owner for owner in catalog.files if owner not in platforms]
+    rounds = [(look, owners) for look in (as_it_stands, of_provider) for owners in (makers, platforms)]
+    for look, owners in rounds:
+        if found := [entry for owner in owners if (entry := look(catalog, owner, model))]:
+            return found
+    return []
 
 
 def provider_of(catalog: Catalog, name: str) -> str | None:

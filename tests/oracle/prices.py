@@ -36,7 +36,7 @@ Usage = dict[str, int]
 Rates = dict[str, Fraction]
 Context = dict[str, Any]
 """What a price depends on besides the amounts: tier, speed, geo, search_context, …"""
-NAMES = ("aliases", "hosts", "strip_prefixes", "strip_suffixes", "date_suffix", "fallback")
+NAMES = ("platform", "aliases", "hosts", "strip_prefixes", "strip_suffixes", "date_suffix", "fallback")
 
 
 def is_input(bucket: str) -> bool:
