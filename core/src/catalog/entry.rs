@@ -349,6 +349,12 @@ impl ModelEntry {
         begun.filter(|period| at < period.span.to)
     }
 
+    /// The same by place.
+    pub(super) fn period_index(&self, at: Timestamp) -> Option<usize> {
+        let index = self.periods.iter().rposition(|period| period.span.from <= at)?;
+        self.periods.get(index).filter(|period| at < period.span.to).map(|_| index)
+    }
+
     /// The multipliers of the provider and of a period.
     #[inline]
     pub(super) fn multipliers<'a>(&'a self, period: &'a Period) -> impl Iterator<Item = &'a Multiplier> {
@@ -471,8 +477,7 @@ impl Period {
     /// The rates for a context: those of the most specific variant that holds, else the base.
     #[inline]
     pub(super) fn sheet(&self, context: &PriceContext, tier: Option<super::Tier>) -> &Sheet {
-        let holds = |v: &&RateVariant| v.when.holds(context, tier) && v.span.contains(context.at);
-        self.variants.iter().find(holds).map_or(&self.base, |variant| &variant.sheet)
+        self.variant(context, tier).map_or(&self.base, |variant| &variant.sheet)
     }
 }
 
