@@ -307,6 +307,11 @@ impl ModelEntry {
         self.adjustment().is_some_and(|adjustment| adjustment.forgiving)
     }
 
+    /// The model whose prices these are, as `provider/model`, if they are another's.
+    pub(crate) fn same_as(&self) -> Option<&str> {
+        self.file.same_as.as_deref()
+    }
+
     /// The file's own words.
     pub(super) fn file(&self) -> &schema::Model {
         &self.file

@@ -29,12 +29,12 @@ pub(crate) struct Selected<'e> {
     pub(crate) variant: Option<&'e schema::Variant>,
     /// The length of input that is exceeded.
     pub(crate) input_gt: Option<u64>,
-    pub(crate) lines: Vec<ExplainedLine>,
+    pub(crate) lines: Vec<LineFacts>,
 }
 
 /// One line of a cost.
 #[derive(Debug)]
-pub(crate) struct ExplainedLine {
+pub(crate) struct LineFacts {
     pub(crate) line: Line,
     /// What was used; less than the line's quantity where the provider bills a minimum.
     pub(crate) used: u64,
@@ -129,7 +129,7 @@ impl ModelEntry {
         period: &schema::Period,
         table: &Table,
         active: &[&Multiplier],
-    ) -> Option<ExplainedLine> {
+    ) -> Option<LineFacts> {
         let Item::Bucket(bucket) = line.item else { return None };
         let key = table.rate(bucket)?.key;
         let mut chain = vec![bucket];
@@ -137,7 +137,7 @@ impl ModelEntry {
             chain.push(next);
         }
         let applies = active.iter().filter(|multiplier| multiplier.covers(key));
-        Some(ExplainedLine {
+        Some(LineFacts {
             line,
             used: usage.get(bucket),
             chain,

@@ -68,7 +68,7 @@ pub(crate) use adjust::{Adjustment, Change};
 pub use context::{PriceContext, Tier};
 pub use cost::{Cost, Item, Line};
 pub use entry::ModelEntry;
-pub(crate) use explain::{By, Explained, RateSource};
+pub(crate) use explain::{By, LineFacts, Multiplied, RateSource, Selected};
 pub use import::report::{FileReport, Format, Listed, Note, PriceReport};
 pub use matcher::{Resolution, Via};
 pub use origins::Place;
