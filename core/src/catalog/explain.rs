@@ -21,6 +21,8 @@ pub(crate) struct Explained<'e> {
 pub(crate) struct Selected<'e> {
     /// The period in force, as the settings make it.
     pub(crate) period: &'e schema::Period,
+    /// When it ends: by itself, or because the next one begins.
+    pub(crate) until: Option<Date>,
     /// When the listed period begins, which a change of settings may have cut.
     pub(crate) listed_from: Option<Date>,
     /// The tier that is priced.
@@ -95,6 +97,7 @@ impl ModelEntry {
         let explained = |line: &Line| self.explain_line(*line, usage, context, file, table, &active);
         Some(Selected {
             period: file,
+            until: file.to.or_else(|| self.file_periods().get(index.checked_add(1)?)?.from),
             listed_from: self.listed_from(file.from),
             tier,
             variant: variant.and_then(|variant| file.variants.get(usize::from(variant.at))),

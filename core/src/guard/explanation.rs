@@ -187,7 +187,7 @@ impl ExplainedLine {
         }
         because.extend(self.place.as_ref().map(ToString::to_string));
         for one in &self.multipliers {
-            let place = one.place.as_ref().map_or_else(String::new, |place| format!(" {place}"));
+            let place = one.place.as_ref().map_or_else(String::new, |place| format!(", {place}"));
             because.push(format!("× {} ({} {}{place})", one.factor, one.by, one.when));
         }
         let per = match item {
@@ -195,5 +195,127 @@ impl ExplainedLine {
             Item::Reported => self.line.shown_rate(),
         };
         [item.key().to_owned(), quantity.to_string(), per, amount.to_string(), because.join(", ")]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::guard::{Guard, PriceQuery};
+    use crate::values::{Bucket, Timestamp, Usage};
+
+    const PRICES: &str = r#"catalog = 1
+provider = "p"
+
+[[modifiers]]
+when = { geo = "us" }
+multiply = "1.1"
+except = ["web_search"]
+
+[models.m]
+aliases = ["n"]
+minimum = { input_audio_second = "10" }
+[[models.m.prices]]
+rates = { input = "9", output = "9" }
+[[models.m.prices]]
+from = "2026-11-01"
+source = "https://p.example/pricing"
+rates = { input = "3", cache_write = "4", output = "15", web_search = "10", input_audio_second = "0.36" }
+over = [{ input_gt = 1000, rates = { input = "6" } }]
+[[models.m.prices.variants]]
+when = { tier = "flex" }
+multiply = "0.5"
+[[models.m.prices.variants]]
+when = { tier = "priority" }
+rates = { output = "30" }
+"#;
+
+    const CONFIG: &str = r#"
+[prices]
+builtin = false
+deployments = { "p/prod" = "p/m" }
+
+[[prices.overrides]]
+match = { tenant = "acme" }
+multiply = "0.8"
+except = ["web_search"]
+
+[[prices.overrides]]
+match = { tenant = "acme" }
+rates = { web_search = "5" }
+"#;
+
+    fn explained(change: impl FnOnce(&mut PriceQuery)) -> String {
+        let guard = Guard::builder()
+            .config_text("spendrail.toml", CONFIG)
+            .prices("p.toml", PRICES)
+            .build()
+            .unwrap();
+        let used = Usage::new()
+            .with(Bucket::Input, 900)
+            .with(Bucket::CacheWrite1h, 200)
+            .with(Bucket::Output, 100)
+            .with(Bucket::WebSearch, 2)
+            .with(Bucket::InputAudioMs, 1_000);
+        let mut query = PriceQuery::new("p", "prod", used);
+        query.context.at = Timestamp::parse("2026-11-20").unwrap();
+        query.context.geo = Some("us".into());
+        change(&mut query);
+        let told = guard.explain(&query).unwrap();
+        assert_eq!(told.cost, guard.cost(&query).unwrap());
+        let sum: i128 = told.lines.iter().map(|line| line.line.amount.0).sum();
+        assert_eq!((sum, told.lines.len()), (told.cost.total.0, told.cost.lines.len()));
+        told.to_string()
+    }
+
+    #[test]
+    fn an_explanation_names_every_line() {
+        let text = explained(|query| {
+            query.scope.tenant = Some("acme".into());
+            query.context.tier = Some(crate::catalog::Tier::Flex);
+        });
+        let expected = "\
+m at p: 0.013828 USD
+  asked    p/prod, deployment of p/m; found: exact
+  listed   code p.toml:9
+  prices   version VERSION
+  period   from 2026-11-01T00:00:00Z, the last that has begun at 2026-11-20T00:00:00Z (code p.toml:14)
+  tier     flex; no variant's rates
+  length   1100 input tokens, above 1000
+  source   https://p.example/pricing
+  bucket              quantity        rate (USD)  amount (USD)  because
+  input                    900     6 per 1000000      0.002376  code p.toml:18, FACTORS
+  cache_write_1h           200     4 per 1000000      0.000352  cache_write_1h → cache_write, code p.toml:17, FACTORS
+  output                   100    15 per 1000000       0.00066  code p.toml:17, FACTORS
+  web_search                 2        5 per 1000          0.01  prices.overrides[1], for tenant=acme, configuration spendrail.toml:11
+  input_audio_second     10000  0.36 per 3600000       0.00044  1000 used, the minimum is billed, code p.toml:17, FACTORS
+  total 0.013828 USD exactly, posted as 0.013828 USD";
+        let factors = "× 1.1 (modifier geo=us), × 0.5 (variant tier=flex), × 0.8 (override prices.overrides[0], for tenant=acme, configuration spendrail.toml:6)";
+        let version = text.split("version ").nth(1).unwrap().split('\n').next().unwrap();
+        assert_eq!(text, expected.replace("VERSION", version).replace("FACTORS", factors));
+    }
+
+    #[test]
+    fn a_variant_and_an_older_period_are_named() {
+        let text = explained(|query| query.context.tier = Some(crate::catalog::Tier::Auto));
+        assert!(text.contains("priority (asked: auto); variant tier=priority (code p.toml:22)"), "{text}");
+        assert!(text.contains("code p.toml:24"), "{text}");
+        let old = explained(|query| {
+            query.context.at = Timestamp::parse("2026-10-31").unwrap();
+            query.usage = Usage::new().with(Bucket::Input, 1);
+            query.model = "n".into();
+        });
+        assert!(old.contains("since ever until 2026-11-01T00:00:00Z") && old.contains("found: alias"), "{old}");
+    }
+
+    #[test]
+    fn a_shipped_model_is_found_in_its_file() {
+        let guard = Guard::builder().config_text("t", "mode = \"enforce\"").build().unwrap();
+        let used = Usage::new().with(Bucket::Input, 10);
+        let mut query = PriceQuery::new("anthropic", "claude-sonnet-4-6", used);
+        query.context.at = guard.now().unwrap();
+        let told = guard.explain(&query).unwrap();
+        let place = told.places.first().unwrap();
+        assert_eq!((place.layer, place.file.as_deref()), ("built-in", Some("anthropic.toml")));
+        assert!(place.line.is_some(), "{told}");
     }
 }
