@@ -11,7 +11,7 @@ import settle
 from accounts import Fact
 from amounts import Denial, Fault, posted, shown, usd_exact
 from policy import limits_of, matches, read, same_unit, zone
-from prices import Catalog, checked_usage
+from prices import Catalog, checked_usage, inclusive
 from reserve import Plan, context_of, day, legs_of, plan, plan_tool, verdict, would_deny
 from runs import ACCOUNTS, Run, remember, tightened
 from state import Hold, SetLimit, State, scope_of
@@ -153,7 +153,7 @@ class Oracle:
                 raise Fault("config_invalid", f"budgets[{at}].limit")
             if old and old.per != new.per:
                 raise Fault("config_invalid", f"budgets[{at}].per")
-        if "prices" in with_:
+        if "prices" in with_ or policy.prices != state.policy.prices:
             state.not_trusted.clear()
         state.catalog = catalog
         state.change(lambda: setattr(state, "policy", policy))
@@ -214,7 +214,8 @@ class Oracle:
             deadline=state.now + timedelta(milliseconds=state.policy.max_call_ms),
             answer=answer,
             tool=made.tool,
-            catalog=state.catalog,
+            pricing=state.pricing,
+            seller=content.get("provider"),
             model=content.get("model", ""),
             context=made.context,
             run=made.run,
@@ -299,8 +300,9 @@ class Oracle:
         at = instant(with_["at"]) if "at" in with_ else state.now
         usage, flags, entry = checked_usage(with_.get("usage", {})), set(), None
         try:
-            entry = state.catalog.resolve(with_.get("provider"), with_["model"])
+            entry = state.pricing.resolve(with_.get("provider"), with_["model"], scope_of(with_))
             cost = entry.cost(usage, day(at))[0]
+            flags |= settle.stand_in_flags(entry)
         except Denial:
             cost, flags = Fraction(0), {"unknown_model"}
         if "cost" in with_:
@@ -315,8 +317,8 @@ class Oracle:
         return self._done(with_, settle.receipt(cost, posted(cost), flags))
 
     def do_cost(self, _: Any, with_: Any) -> Any:
-        entry = self.state.catalog.resolve(with_.get("provider"), with_["model"])
-        usage = checked_usage(with_["usage"])
+        entry = self.state.pricing.resolve(with_.get("provider"), with_["model"], scope_of(with_))
+        usage = checked_usage(with_["usage"]) if "usage" in with_ else inclusive(with_["inclusive"])
         cost, lines, unpriced = entry.cost(usage, day(self.state.now), context_of(with_))
         shown_lines = [{**line, "amount": shown(line["amount"])} for line in lines]
         return {"cost": shown(cost), "lines": shown_lines, "unpriced": unpriced}

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import windows
 from amounts import CONCURRENT, REQUESTS, TOOL_CALLS, UNITS, USD, Fault, amount, duration_ms, label
+from pricing import Settings, settings
 
 Scope = dict[str, str]
 
@@ -197,6 +198,7 @@ class Policy:
     max_call_ms: int = 3_600_000
     journal: int = 0
     max_accounts: int = 1_000_000
+    prices: Settings = field(default_factory=Settings)
 
     def budget(self, name: str) -> Budget:
         """The budget of this name."""
@@ -231,6 +233,7 @@ def read(config: Any) -> Policy:
         max_call_ms=duration_ms(ledger.get("max_call_duration", "1h"), "ledger.max_call_duration"),
         max_accounts=ledger.get("max_accounts", 1_000_000),
         journal=ledger.get("journal", 0),
+        prices=settings(config.get("prices", {})),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -66,6 +66,18 @@ def checked_usage(usage: Any) -> Usage:
     return {bucket: count for bucket, count in usage.items() if count}
 
 
+def inclusive(totals: Any) -> Usage:
+    """Disjoint buckets from totals that include their parts."""
+    parts = checked_usage({"output_reasoning" if key == "reasoning" else key: n for key, n in totals.items()})
+    for whole_, of in (("input", is_input), ("output", is_output)):
+        parts[whole_] = parts.get(whole_, 0)
+        for bucket in (b for b in PER if b != whole_ and of(b)):
+            parts[whole_] -= parts.get(bucket, 0)
+            if parts[whole_] < 0:
+                raise Fault("usage_invalid", bucket)
+    return {bucket: count for bucket, count in parts.items() if count}
+
+
 def conditions(when: dict[str, Any]) -> list[str]:
     """What a condition depends on; a time of day is one thing."""
     times = {"utc", "weekdays", "calendar", "clock"}
@@ -98,6 +110,38 @@ def in_time(when: dict[str, Any], at: datetime) -> bool:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What an operator's settings make of an entry."""
+
+    changes: tuple[dict[str, Any], ...] = ()
+    unlisted: Rates = field(default_factory=dict)
+    forgiving: bool = False
+    half_batch: bool = False
+    stand_in: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rates of one instant, prompt size and context, and what multiplies them: each factor with the keys that it
+    spares."""
+
+    rates: Rates
+    factors: list[tuple[Fraction, frozenset[str]]]
+
+    def price(self, key: str) -> Fraction:
+        """What one unit of a rate key costs, times the unit."""
+        out = self.rates[key]
+        for factor, spared in self.factors:
+            out *= 1 if key in spared else factor
+        return out
+
+    def of(self, bucket: str) -> Fraction | None:
+        """The same of a bucket, by the fallback chain."""
+        key = key_of(bucket, self.rates)
+        return None if key is None else self.price(key)
+
+
+@dataclass(frozen=True)
 class Entry:
     """One model of one provider."""
 
@@ -105,6 +149,7 @@ class Entry:
     model: str
     body: dict[str, Any]
     modifiers: tuple[dict[str, Any], ...] = ()
+    terms: Terms = field(default_factory=Terms)
 
     @property
     def max_input_tokens(self) -> int | None:
@@ -121,19 +166,23 @@ class Entry:
         begun = [p for p in self.body.get("prices", []) if p.get("from", "") <= day]
         return max(begun, key=lambda p: p.get("from", "")) if begun else {"rates": {}}
 
-    def rates(self, day: str, input_tokens: int, context: Context) -> tuple[Rates, list[dict[str, Any]]]:
+    def table(self, day: str, input_tokens: int, context: Context) -> Table:
         """The rates of one instant, prompt size and context, and what multiplies them."""
-        period = self.period(day)
-        rates, overs = dict(period["rates"]), period.get("over", [])
-        holding = [v for v in period.get("variants", []) if holds(v["when"], day, context)]
+        period, terms = self.period(day), self.terms
+        rates = {key: Fraction(rate) for key, rate in period["rates"].items()}
+        if not rates:
+            return Table({}, [])
+        rates |= {key: rate for key, rate in terms.unlisted.items() if key_of(key, rates) is None}
+        overs, variants = period.get("over", []), period.get("variants", [])
+        holding = [v for v in variants if holds(v["when"], day, context)]
         # Of several that replace rates the most particular one does.
         replacing = sorted((v for v in holding if "rates" in v), key=lambda v: len(conditions(v["when"])))
         for variant in replacing[-1:]:
-            rates |= variant["rates"]
+            rates |= {key: Fraction(rate) for key, rate in variant["rates"].items()}
             overs = variant.get("over", overs)
         for over in sorted(overs, key=lambda o: o["input_gt"]):
             if input_tokens > over["input_gt"]:
-                rates |= over["rates"]
+                rates |= {key: Fraction(rate) for key, rate in over["rates"].items()}
         times = [v for v in holding if "multiply" in v]
         times += [
             modifier
@@ -141,7 +190,18 @@ class Entry:
             if any(names.matches(glob, self.model) for glob in modifier.get("models", ["**"]))
             and holds(modifier["when"], day, context)
         ]
-        return {bucket: Fraction(rate) for bucket, rate in rates.items()}, times
+        if terms.half_batch and context.get("tier") == "batch":
+            if not any(v["when"].get("tier") == "batch" for v in variants):
+                times.append({"multiply": "0.5", "except": set(PER) - set(TOKEN_BUCKETS)})
+        factors = [(Fraction(one["multiply"]), frozenset(one.get("except", ()))) for one in times]
+        for change in terms.changes:
+            if change.get("from", "") <= day and ("to" not in change or day < change["to"]):
+                agreed = change.get("rates", {})
+                rates |= agreed
+                factors = [(factor, spared | set(agreed)) for factor, spared in factors]
+                if "multiply" in change:
+                    factors.append((Fraction(change["multiply"]), frozenset(change.get("except", []))))
+        return Table(rates, factors)
 
     def cost(
         self, usage: Usage, day: str, context: Context | None = None
@@ -155,23 +215,20 @@ class Entry:
                 (self.cost(usage, day, context | {"tier": tier}) for tier in {None, *listed}),
                 key=lambda c: c[0],
             )
-        rates, times = self.rates(day, total(usage, is_input), context)
+        table = self.table(day, total(usage, is_input), context)
         counted = dict(usage)
-        if "request" in rates and usage:
+        if "request" in table.rates and usage:
             # A fee for the request, once.
             counted.setdefault("request", 1)
         sum_, lines, unpriced = Fraction(0), [], []
         for bucket in (b for b in PER if counted.get(b)):
-            found = rate_of(bucket, rates)
-            if found is None:
+            rate = table.of(bucket)
+            if rate is None:
                 unpriced += [bucket] if bucket != "request" else []
                 continue
-            rate, key = found
             if context.get("tier") == "provisioned" and bucket in TOKEN_BUCKETS:
                 # Paid by the hour.
                 rate = Fraction(0)
-            for one in times:
-                rate *= Fraction(one["multiply"]) if key not in one.get("except", []) else 1
             quantity = max(counted[bucket], self.least(bucket))
             amount = line(quantity * rate / PER[bucket])
             lines.append({"bucket": bucket, "quantity": quantity, "amount": amount})
@@ -187,29 +244,25 @@ class Entry:
         self, input_tokens: int, output_tokens: int, extra: Usage, day: str, context: Context
     ) -> Fraction:
         """The dearest that such a call can become; a denial if something reachable has no rate."""
-        rates, times_ = self.rates(day, input_tokens, context)
-        times = Fraction(1)
-        for one in times_:
-            times *= Fraction(one["multiply"])
-        writes = [rates[name] for name in ("cache_write", *WRITES) if name in rates]
-        into = [rates["input"], *writes] if "input" in rates else []
-        out = [rates["output"]] if "output" in rates else []
-        out += [rates["output_reasoning"]] if out and "output_reasoning" in rates else []
-        if (input_tokens and not into) or (output_tokens and not out):
+        table = self.table(day, input_tokens, context)
+        into = [table.price(name) for name in ("input", "cache_write", *WRITES) if name in table.rates]
+        out = [table.price(name) for name in ("output", "output_reasoning") if name in table.rates]
+        bare = (input_tokens and "input" not in table.rates) or (output_tokens and "output" not in table.rates)
+        if bare and not self.terms.forgiving:
             raise Denial("unpriced_bucket")
-        sum_ = line(input_tokens * max(into, default=Fraction(0)) * times / 10**6)
-        sum_ += line(output_tokens * max(out, default=Fraction(0)) * times / 10**6)
-        sum_ += line(rates.get("request", Fraction(0)) * times / 1000)
+        sum_ = line(input_tokens * max(into, default=Fraction(0)) / 10**6)
+        sum_ += line(output_tokens * max(out, default=Fraction(0)) / 10**6)
+        sum_ += line((table.of("request") or Fraction(0)) / 1000)
         for bucket, count in extra.items():
-            found = rate_of(bucket, rates)
-            if found is None:
+            price = table.of(bucket)
+            if price is None and not self.terms.forgiving:
                 raise Denial("unpriced_bucket")
-            sum_ += line(max(count, self.least(bucket)) * found[0] * times / PER[bucket])
+            sum_ += line(max(count, self.least(bucket)) * (price or 0) / PER[bucket])
         return sum_
 
 
-def rate_of(bucket: str, rates: Rates) -> tuple[Fraction, str] | None:
-    """The bucket's rate by the fallback chain, from the special to the general, and whose rate it is."""
+def key_of(bucket: str, rates: Rates) -> str | None:
+    """The key that prices a bucket by the fallback chain, from the special to the general."""
     chain = [bucket]
     if bucket in WRITES or bucket == "cache_write_audio":
         chain += ["cache_write"]
@@ -219,7 +272,7 @@ def rate_of(bucket: str, rates: Rates) -> tuple[Fraction, str] | None:
         chain += ["input"]
     if is_output(bucket):
         chain += ["output"]
-    return next(((rates[name], name) for name in chain if name in rates), None)
+    return next((name for name in chain if name in rates), None)
 
 
 class Catalog:

@@ -58,7 +58,7 @@ def plan(state: State, with_: dict[str, Any], run: Run | None) -> Plan:
     scope = scope_of(with_, run)
     made = Plan(scope, run=run, context=context_of(with_), choices=with_.get("choices", 1))
     try:
-        made.entry = state.catalog.resolve(with_.get("provider"), with_["model"])
+        made.entry = state.pricing.resolve(with_.get("provider"), with_["model"], scope)
         if code := state.not_trusted.get((made.entry.provider, made.entry.model)):
             raise Denial(code)
         made.tokens = input_bound(with_, made.entry), output_bound(with_, made.entry)

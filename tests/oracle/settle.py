@@ -15,8 +15,6 @@ from state import Hold, State
 from streams import seen_output
 
 CANCEL_MARGIN = 256
-PREFERRED = ("openrouter", "x-ai", "perplexity")
-"""Whose own figure is what they invoice."""
 
 
 @dataclass
@@ -31,16 +29,26 @@ class Bill:
     anomalies: list[str] = field(default_factory=list)
     computed: Fraction | None = None
     """What the tokens cost, where the provider's own figure is the cost."""
+    reported: Fraction | None = None
+    computed_lines: list[dict[str, Any]] = field(default_factory=list)
+    doubts: dict[tuple[str, str], str] = field(default_factory=dict)
+    """What is not trusted any more: the next call is denied."""
     tokens: Usage | None = None
     """What counts against budgets of tokens, where no usage is known."""
 
     def answer(self) -> dict[str, Any]:
         """As a story shows it."""
-        lines = [{**line, "amount": shown(line["amount"])} for line in self.lines]
-        computed = {} if self.computed is None else {"computed_cost": shown(self.computed)}
-        return receipt(self.cost, self.nano_usd, self.flags) | computed | {
-            "usage": self.usage, "lines": lines, "anomalies": self.anomalies
+        more: dict[str, Any] = {} if self.reported is None else {"reported_cost": shown(self.reported)}
+        if self.computed is not None:
+            more |= {"computed_cost": shown(self.computed), "computed": {"lines": told(self.computed_lines)}}
+        return receipt(self.cost, self.nano_usd, self.flags) | more | {
+            "usage": self.usage, "lines": told(self.lines), "anomalies": self.anomalies
         }  # fmt: skip
+
+
+def told(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lines as a receipt shows them."""
+    return [{**line, "amount": shown(line["amount"])} for line in lines]
 
 
 def receipt(cost: Fraction, nano_usd: int, flags: set[str]) -> dict[str, Any]:
@@ -88,11 +96,29 @@ def bill_reply(state: State, hold: Hold, reply: Reply) -> Bill:
     """A reply, plain or put together from a stream."""
     if reply.usage is None:
         into, out = hold.tokens
-        told = {"input": into, "output": out}
+        all_ = {"input": into, "output": out}
         reserved = Fraction(hold.nano_usd, NANO)
         flags = {"estimated", "no_usage"}
-        return Bill(reserved, hold.nano_usd, flags=flags, anomalies=reply.anomalies, tokens=told)
-    return priced(state, hold, reply)
+        made = Bill(reserved, hold.nano_usd, flags=flags, anomalies=reply.anomalies, tokens=all_)
+        return invoiced(state, hold, made, reply.reported)
+    return invoiced(state, hold, priced(hold, reply), reply.reported)
+
+
+def invoiced(state: State, hold: Hold, made: Bill, reported: Fraction | None) -> Bill:
+    """What the provider says that it invoices is the cost where the settings prefer it; else it is only told. A figure
+    that cannot be is not used."""
+    if reported is not None and not (reported >= 0 and posted(reported) <= OPERATION_MAX):
+        made.anomalies, reported = [*made.anomalies, "reported_cost"], None
+    made.reported = reported
+    if reported is not None and (hold.seller or provider(hold)) in hold.pricing.settings.reported:
+        if made.usage is not None and "unknown_model" not in made.flags:
+            made.computed, made.computed_lines = made.cost, made.lines
+        # The invoice is known: nothing is without a price.
+        made.cost, made.nano_usd, made.doubts = reported, posted(reported), {}
+        made.lines = [{"bucket": "reported", "quantity": 1, "amount": reported}]
+        made.flags = made.flags & {"estimated", "no_usage"} | {"reported"}
+    state.not_trusted |= made.doubts
+    return made
 
 
 def provider(hold: Hold) -> str | None:
@@ -125,8 +151,8 @@ def rolled_over(state: State, accounts: list[Account]) -> bool:
     return any(account.end is not None and account.end <= state.now for account in accounts)
 
 
-def priced(state: State, hold: Hold, reply: Reply) -> Bill:
-    """Exact cost and posted amount under the rules of the reserve. Unknown is not free."""
+def priced(hold: Hold, reply: Reply) -> Bill:
+    """Exact cost and posted amount under the rules of the reserve. Unknown is not free unless the settings say so."""
     assert reply.usage is not None
     made = Bill(Fraction(0), hold.nano_usd, usage={}, flags=set(), anomalies=reply.anomalies)
     if hold.entry is None:
@@ -138,25 +164,32 @@ def priced(state: State, hold: Hold, reply: Reply) -> Bill:
         entry = serving(hold, model)
         if entry is None:
             made.flags |= {"unknown_model"}
-            state.not_trusted[key] = "unknown_model"
+            made.doubts[key] = "unknown_model"
+        elif entry.terms.stand_in == "zero_with_warning" and hold.entry.terms.stand_in is None:
+            # The price of the model that was asked for is closer to the truth than nothing.
+            made.flags |= {"unknown_model"}
+            entry = None
         # Another model's part has no price without its entry; the reply has that of the model asked for.
         entry = entry or (hold.entry if at == 0 else None)
         if entry is not None:
             cost, lines, unpriced = entry.cost(usage, day(hold.at), context)
             made.cost += cost
             made.lines += lines
-            if unpriced:
+            made.flags |= stand_in_flags(entry)
+            if unpriced and entry.terms.stand_in != "zero_with_warning":
                 made.flags |= {"unpriced"}
-                state.not_trusted[key] = "unpriced_bucket"
+                if not entry.terms.forgiving:
+                    made.doubts.setdefault(key, "unpriced_bucket")
         for bucket, n in usage.items():
             made.usage = (made.usage or {}) | {bucket: (made.usage or {}).get(bucket, 0) + n}
-    if reply.reported is not None and hold.entry.provider in PREFERRED:
-        # The invoice is known, so nothing is without a price.
-        made.computed = made.cost if "unknown_model" not in made.flags else None
-        made.cost, made.flags = reply.reported, {"reported"}
-        state.not_trusted.pop(key, None)
-    made.nano_usd = max(posted(made.cost), hold.nano_usd if made.flags & {"unpriced", "unknown_model"} else 0)
+    made.nano_usd = max(posted(made.cost), hold.nano_usd if made.doubts else 0)
     return made
+
+
+def stand_in_flags(entry: Entry) -> set[str]:
+    """What a receipt says of an entry that stands for an unknown model."""
+    words = {"zero_with_warning": {"unknown_model"}, "fallback_price": {"fallback_price"}}
+    return words.get(entry.terms.stand_in or "", set())
 
 
 def serving(hold: Hold, model: str | None) -> Entry | None:
@@ -165,9 +198,12 @@ def serving(hold: Hold, model: str | None) -> Entry | None:
     if model is None or model in (hold.model, hold.entry.model, *hold.entry.body.get("aliases", [])):
         return hold.entry
     try:
-        return hold.catalog.resolve(hold.entry.provider, model)
+        found = hold.pricing.resolve(hold.entry.provider, model, hold.scope)
     except Denial:
         return None
+    # The same model under another name keeps what was fixed when the call was reserved.
+    same = (found.provider, found.model) == (hold.entry.provider, hold.entry.model)
+    return hold.entry if same else found
 
 
 def exceeds(hold: Hold, amounts: tuple[tuple[str, int], ...]) -> bool:
@@ -208,7 +244,8 @@ def floor(state: State, hold: Hold, what: str) -> dict[str, Any]:
         raise Fault("id_reused")
     margin = CANCEL_MARGIN if what == "close" else 0
     reply.usage = floor_of(hold, reply.usage or {}, margin)
-    made = Bill(Fraction(0), 0, reply.usage) if hold.entry is None else priced(state, hold, reply)
+    made = Bill(Fraction(0), 0, reply.usage) if hold.entry is None else priced(hold, reply)
+    state.not_trusted |= made.doubts
     made.flags |= {"estimated"}
     end = "settle" if what in ("close", "finish") else "abandon"
     return post(state, hold, end, made.answer(), used(made.nano_usd, made.usage or {}))

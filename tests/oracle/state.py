@@ -13,6 +13,7 @@ from accounts import Account, Counters, Fact, Leg
 from amounts import Fault, label
 from policy import Budget, Policy, Scope, matches
 from prices import Catalog, Context, Entry
+from pricing import Pricing
 from runs import Run
 from streams import Stream
 from windows import shown
@@ -43,7 +44,8 @@ class Hold:
     at: datetime
     deadline: datetime
     answer: dict[str, Any]
-    catalog: Catalog
+    pricing: Pricing
+    seller: str | None = None
     model: str = ""
     context: Context = field(default_factory=dict)
     run: Run | None = None
@@ -85,6 +87,11 @@ class State:
         self.not_trusted: dict[tuple[str, str], str] = {}
         self.closed = False
         self.remember_budgets()
+
+    @property
+    def pricing(self) -> Pricing:
+        """What prices calls now."""
+        return Pricing(self.policy.prices, self.catalog)
 
     def remember_budgets(self) -> None:
         """A removed budget still takes settles: its rules are kept."""

@@ -4,7 +4,7 @@ use super::entry::{ModelEntry, SharedModifier};
 use super::glob::Glob;
 use super::layers::{Layers, Merged, Problem, Provider};
 use super::matcher::{Names, Via};
-use super::{Catalog, Source, parse, schema};
+use super::{Catalog, Layer, Source, parse, schema};
 use crate::error::{Error, Result};
 use crate::values::scope::Label;
 use hashbrown::HashMap;
@@ -15,7 +15,13 @@ const PATTERNS_MAX: usize = 4_096;
 
 /// Compiles all layers. `files` are the layers' sources, for messages and the version.
 pub(super) fn compile(layers: Layers, files: &[Source]) -> Result<Catalog> {
-    let mut catalog = Catalog { version: version(files), ..Catalog::empty() };
+    let layer = |file: &Source| Layer {
+        name: file.name.as_str().into(),
+        digest: super::origins::digest(&file.text),
+        builtin: false,
+    };
+    let layers_read = files.iter().map(layer).collect();
+    let mut catalog = Catalog { version: version(files), layers: layers_read, ..Catalog::empty() };
     let fault = |provider: &Provider, layer: usize, problem: Problem| match files.get(layer) {
         Some(source) => parse::problem_in(source, &provider.id, problem),
         None => Error::new(crate::codes::Code::PricesInvalid, problem.message),

@@ -30,6 +30,10 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// What `auto` can turn out to be, besides standard.
+    pub(super) const OF_AUTO: [Self; 6] =
+        [Self::Flex, Self::Priority, Self::Ultrafast, Self::Balanced, Self::Scale, Self::Reserved];
+
     /// What a request asks for or a reply reports, in the words of the providers. A word that is not known is
     /// [`Tier::Auto`]: it may be dearer than standard.
     #[must_use]

@@ -104,10 +104,8 @@ impl ModelEntry {
     }
 
     fn cost_of_dearest(&self, period: &Period, usage: &Usage, context: &PriceContext) -> Cost {
-        let tiers =
-            [Tier::Flex, Tier::Priority, Tier::Ultrafast, Tier::Balanced, Tier::Scale, Tier::Reserved];
         let standard = self.cost_in(period, usage, context, None);
-        tiers.into_iter().fold(standard, |dearest, tier| {
+        Tier::OF_AUTO.into_iter().fold(standard, |dearest, tier| {
             let cost = self.cost_in(period, usage, context, Some(tier));
             if cost.total > dearest.total { cost } else { dearest }
         })

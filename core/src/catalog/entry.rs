@@ -307,6 +307,11 @@ impl ModelEntry {
         self.adjustment().is_some_and(|adjustment| adjustment.forgiving)
     }
 
+    /// The model whose prices these are, as `provider/model`, if they are another's.
+    pub(crate) fn same_as(&self) -> Option<&str> {
+        self.file.same_as.as_deref()
+    }
+
     /// The file's own words.
     pub(super) fn file(&self) -> &schema::Model {
         &self.file
@@ -347,6 +352,12 @@ impl ModelEntry {
     pub(super) fn period(&self, at: Timestamp) -> Option<&Period> {
         let begun = self.periods.iter().rev().find(|period| period.span.from <= at);
         begun.filter(|period| at < period.span.to)
+    }
+
+    /// The same by place.
+    pub(super) fn period_index(&self, at: Timestamp) -> Option<usize> {
+        let index = self.periods.iter().rposition(|period| period.span.from <= at)?;
+        self.periods.get(index).filter(|period| at < period.span.to).map(|_| index)
     }
 
     /// The multipliers of the provider and of a period.
@@ -471,8 +482,7 @@ impl Period {
     /// The rates for a context: those of the most specific variant that holds, else the base.
     #[inline]
     pub(super) fn sheet(&self, context: &PriceContext, tier: Option<super::Tier>) -> &Sheet {
-        let holds = |v: &&RateVariant| v.when.holds(context, tier) && v.span.contains(context.at);
-        self.variants.iter().find(holds).map_or(&self.base, |variant| &variant.sheet)
+        self.variant(context, tier).map_or(&self.base, |variant| &variant.sheet)
     }
 }
 

@@ -46,12 +46,14 @@ mod compile;
 mod context;
 mod cost;
 mod entry;
+mod explain;
 mod fields;
 mod glob;
 mod import;
 mod layers;
 mod matcher;
 pub mod normalise;
+mod origins;
 mod parse;
 mod plain;
 mod quarantine;
@@ -67,8 +69,11 @@ pub(crate) use adjust::{Adjustment, Change};
 pub use context::{PriceContext, Tier};
 pub use cost::{Cost, Item, Line};
 pub use entry::ModelEntry;
+pub(crate) use explain::{By, LineFacts, Multiplied, RateSource, Selected};
 pub use import::report::{FileReport, Format, Listed, Note, PriceReport};
 pub use matcher::{Resolution, Via};
+pub use origins::Place;
+pub(crate) use origins::{Layer, Origins, Spot};
 pub(crate) use fields::Date;
 pub(crate) use rates::{DECIMAL_HINT, RateSet};
 pub use quarantine::Quarantine;
@@ -96,6 +101,8 @@ pub struct Catalog {
     matcher: matcher::Matcher,
     version: Label,
     report: PriceReport,
+    /// The files that it was built of.
+    layers: Box<[Layer]>,
 }
 
 /// How a catalog is built.
@@ -187,12 +194,29 @@ impl Catalog {
         }
         let mut catalog = compile::compile(layers, &sources)?;
         catalog.report = report;
+        catalog.layers.iter_mut().take(own).for_each(|layer| layer.builtin = true);
         Ok(catalog)
     }
 
     /// Nothing: every model is unknown.
     fn empty() -> Self {
-        Self { entries: Vec::new(), matcher: matcher::Matcher::default(), version: "000000000000".into(), report: PriceReport::default() }
+        Self { entries: Vec::new(), matcher: matcher::Matcher::default(), version: "000000000000".into(), report: PriceReport::default(), layers: Box::default() }
+    }
+
+    /// The files that it was built of, read again: `text` gives the text of a file by name, if it can. A text that is
+    /// another one than was loaded says nothing about where a price in force stands.
+    pub(crate) fn origins(&self, text: impl Fn(&Layer) -> (&'static str, Option<String>)) -> Origins {
+        let bundled = bundled::sources();
+        let mut origins = Origins::default();
+        for layer in &self.layers {
+            let shipped = bundled.iter().find(|source| layer.builtin && *source.name == *layer.name);
+            let (kind, text) = match shipped {
+                Some(source) => (origins::BUILTIN, Some(source.text.clone())),
+                None => text(layer),
+            };
+            origins.add(kind, &layer.name, text.filter(|text| origins::digest(text) == layer.digest));
+        }
+        origins
     }
 
     /// What identifies the content: 12 hex digits, equal for equal texts in equal order.

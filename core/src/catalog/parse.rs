@@ -73,6 +73,15 @@ pub(super) fn problem_in(source: &Source, provider: &str, problem: Problem) -> E
     }
 }
 
+/// The line of a path inside a provider's part of a file; of what encloses it, if it is not there itself.
+pub(super) fn line(source: &Source, provider: &str, path: &str) -> Option<usize> {
+    let places = places(source);
+    let nested = join("providers", provider);
+    let is_nested = places.iter().any(|(place, _)| *place == nested);
+    let path = if is_nested { format!("{nested}.{path}") } else { path.to_owned() };
+    line_of(source, &places, &path)
+}
+
 fn invalid(source: &Source, message: impl Into<String>) -> Error {
     Error::new(Code::PricesInvalid, message).at(&source.name, None)
 }

@@ -215,6 +215,13 @@ const FALLBACK: &[(Bucket, Bucket)] = &[
     (Bucket::OutputCitation, Bucket::Output),
 ];
 
+impl Bucket {
+    /// Where it takes a rate from, if it has none of its own.
+    pub(crate) fn fallback(self) -> Option<Self> {
+        FALLBACK.iter().find(|(bucket, _)| *bucket == self).map(|(_, target)| *target)
+    }
+}
+
 /// The tables of one set of rates by length of the input: a cliff, the highest threshold passed prices all tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct Sheet {
@@ -242,6 +249,11 @@ impl Sheet {
         }
         let total = total_input();
         self.over.iter().rev().find(|(above, _)| total > *above).map_or(&self.base, |(_, table)| table)
+    }
+
+    /// The threshold that so many input tokens exceed, if there is one.
+    pub(crate) fn passed(&self, total_input: u64) -> Option<u64> {
+        self.over.iter().rev().map(|(above, _)| *above).find(|above| total_input > *above)
     }
 
     /// Every table that up to `bound` input tokens can reach; a threshold counts as reachable from 90 % of it on,

@@ -303,7 +303,7 @@ impl<'a> From<&'a Settle> for Settlement<'a> {
     }
 }
 
-/// `{usage: {bucket: n}}`, `{inclusive: {input, cache_read, cache_write, output, reasoning}}`, `{reply: …}` (an object,
+/// `{usage: {bucket: n}}`, `{inclusive: {input, output, …parts}}`, `{reply: …}` (an object,
 /// or its JSON text) or `{cost: "0.01 USD"}`.
 ///
 /// # Errors
@@ -340,16 +340,21 @@ pub fn settle_with(args: &Value) -> Result<Settle> {
     }
 }
 
+/// Totals with the parts that they include, by rate key; `reasoning` is short for `output_reasoning`.
 fn inclusive(value: &Value) -> Result<Settle> {
-    read(value, |table| {
-        let mut count = |key| {
-            let found = table.integer(key, 0..=i64::MAX)?;
-            Ok::<u64, Error>(found.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
-        };
-        let (input, read, write) = (count("input")?, count("cache_read")?, count("cache_write")?);
-        let (output, reasoning) = (count("output")?, count("reasoning")?);
-        Ok(Settle::Usage(Box::new(Usage::inclusive(input, read, write, output, reasoning)?)))
-    })
+    let mut parts = value.clone();
+    let map = parts.as_object_mut().ok_or_else(|| {
+        Error::new(Code::ArgumentInvalid, "is not an object of totals and parts").field("inclusive")
+    })?;
+    map.retain(|_, value| !value.is_null());
+    if let Some(reasoning) = map.remove("reasoning") {
+        map.insert(Bucket::OutputReasoning.key().to_owned(), reasoning);
+    }
+    let mut parts = normalise::usage(map)?;
+    let (input, output) = (parts.get(Bucket::Input), parts.get(Bucket::Output));
+    parts.set(Bucket::Input, 0);
+    parts.set(Bucket::Output, 0);
+    Ok(Settle::Usage(Box::new(Usage::from_totals(input, output, &parts)?)))
 }
 
 /// An amount of any unit.

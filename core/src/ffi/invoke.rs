@@ -37,7 +37,7 @@ impl From<ReserveError> for Failure {
     }
 }
 
-/// Calls a method of the guard: `check`, `settle`, `release`, `record`, `record_many`, `cost`, `balances`, `top_up`,
+/// Calls a method of the guard: `check`, `settle`, `release`, `record`, `record_many`, `cost`, `explain`, `balances`, `top_up`,
 /// `set_limit`, `set_limits`, `stop`, `resume`, `stops`, `reload`, `flush`, `close`, `expire_due`, `price_version`,
 /// `price_report`, `warnings`, `statement`, `endpoint`, `stats`.
 ///
@@ -54,6 +54,7 @@ pub fn invoke(guard: &Guard, method: &str, args: &Value) -> Result<Value> {
         "record" => record(guard, args),
         "record_many" => record_many(guard, args),
         "cost" => cost(guard, args),
+        "explain" => explain(guard, args),
         "balances" => balances(guard, args),
         "top_up" => top_up(guard, args),
         "set_limit" | "set_limits" => set_limits(guard, args),
@@ -140,6 +141,12 @@ fn record_many(guard: &Guard, args: &Value) -> Result<Value> {
 fn cost(guard: &Guard, args: &Value) -> Result<Value> {
     let (rest, usage) = usage_of(args)?;
     guard.cost(&price_query(guard, &rest, usage)?).map(|cost| super::cost(&cost))
+}
+
+/// As `cost`, and why.
+fn explain(guard: &Guard, args: &Value) -> Result<Value> {
+    let (rest, usage) = usage_of(args)?;
+    guard.explain(&price_query(guard, &rest, usage)?).map(|told| super::explanation(&told))
 }
 
 /// Takes `usage` or `inclusive` out of the arguments.

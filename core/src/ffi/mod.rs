@@ -2,12 +2,14 @@
 //! answers, for every language. Keys are `snake_case`; the fast path of a binding goes past these doors, the rest
 //! through [`invoke`].
 
+mod explanation;
 mod input;
 mod invoke;
 mod output;
 mod receipt;
 mod statement;
 
+pub use explanation::explanation;
 pub use input::{Settle, builder, call, parent_span, run_options, run_token, scope, settle_with};
 pub use invoke::{Failure, invoke};
 pub use output::{

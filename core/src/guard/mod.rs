@@ -8,6 +8,7 @@ mod carry;
 mod endpoint;
 mod events;
 mod explain;
+mod explanation;
 mod hold;
 mod journal;
 mod noted;
@@ -31,6 +32,7 @@ pub use carry::{RUN_HEADER, TRACE_HEADER, run_header};
 pub use endpoint::Passage;
 pub use events::{Event, EventKind, Subscription};
 pub use explain::PriceQuery;
+pub use explanation::{ExplainedLine, ExplainedMultiplier, Explanation, Selection};
 pub use hold::Hold;
 pub use journal::{Entry, Statement, StatementQuery};
 pub use receipt::{Facts, Receipt, Reported};
@@ -214,6 +216,26 @@ impl Guard {
     /// `unknown_model`, `ambiguous_model`, `usage_invalid`.
     pub fn cost(&self, query: &PriceQuery) -> Result<Cost> {
         explain::cost(self.state()?, query)
+    }
+
+    /// The same, and why: which entry, which file and line, which period, variant and multiplier. The price files are
+    /// read again for it.
+    ///
+    /// # Errors
+    /// As [`Guard::cost`].
+    ///
+    /// ```
+    /// use spendrail::guard::{Guard, PriceQuery};
+    /// use spendrail::values::{Bucket, Usage};
+    /// let guard = Guard::builder().config_text("example", "mode = \"enforce\"").build()?;
+    /// let used = Usage::new().with(Bucket::Input, 1_200).with(Bucket::Output, 100);
+    /// let mut query = PriceQuery::new("anthropic", "claude-sonnet-4-6", used);
+    /// query.context.at = guard.now()?;
+    /// println!("{}", guard.explain(&query)?);
+    /// # Ok::<(), spendrail::Error>(())
+    /// ```
+    pub fn explain(&self, query: &PriceQuery) -> Result<Explanation> {
+        explain::explain(self.state()?, query)
     }
 
     /// The balances of accounts in their current windows.

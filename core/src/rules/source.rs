@@ -147,6 +147,11 @@ impl Sources {
     }
 }
 
+/// The text of a price file as it is now; `None` if it cannot be read.
+pub(crate) fn text_of(name: &str) -> Option<String> {
+    read(Path::new(name)).ok()
+}
+
 fn read(path: &Path) -> Result<String> {
     let failed = |why: String| Error::new(Code::Io, why).at(path.display().to_string(), None);
     let size = std::fs::metadata(path).map_err(|e| failed(e.to_string()))?.len();

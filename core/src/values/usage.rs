@@ -255,21 +255,33 @@ impl Usage {
         output: u64,
         reasoning: u64,
     ) -> Result<Self> {
-        let less = |total: u64, part: u64, what: &str| {
-            total.checked_sub(part).ok_or_else(|| {
-                Error::new(Code::UsageInvalid, format!("{what} is larger than the total that includes it"))
-                    .hint("if your totals leave the parts out, build the usage bucket by bucket")
-            })
-        };
-        let input = less(less(input, cache_read, "cache_read")?, cache_write, "cache_write")?;
-        let output = less(output, reasoning, "reasoning")?;
-        Self::new()
-            .with(Bucket::Input, input)
+        let parts = Self::new()
             .with(Bucket::CacheRead, cache_read)
             .with(Bucket::CacheWrite, cache_write)
-            .with(Bucket::Output, output)
-            .with(Bucket::OutputReasoning, reasoning)
-            .checked()
+            .with(Bucket::OutputReasoning, reasoning);
+        Self::from_totals(input, output, &parts)
+    }
+
+    /// The same with any parts: audio, images, cache writes by time to live, … The parts are disjoint, `input` includes
+    /// all that are input and `output` all that are output. What is no token (searches, pages) is taken over.
+    ///
+    /// # Errors
+    /// `usage_invalid` if the parts are larger than their total; the field is the first part that does not fit.
+    pub fn from_totals(input: u64, output: u64, parts: &Self) -> Result<Self> {
+        let mut usage = *parts;
+        let (mut text_in, mut text_out) = (input, output);
+        for (bucket, part) in parts.iter().filter(|(bucket, _)| bucket.is_tokens()) {
+            let rest = if bucket.is_input_tokens() { &mut text_in } else { &mut text_out };
+            *rest = rest.checked_sub(part).ok_or_else(|| {
+                let message = format!("`{}` is larger than the total that includes it", bucket.key());
+                Error::new(Code::UsageInvalid, message)
+                    .field(bucket.key())
+                    .hint("if your totals leave the parts out, build the usage bucket by bucket")
+            })?;
+        }
+        usage.set(Bucket::Input, text_in);
+        usage.set(Bucket::Output, text_out);
+        usage.checked()
     }
 
     /// Puts `quantity` in `bucket`.
@@ -376,6 +388,11 @@ mod tests {
         assert_eq!((usage.get(Bucket::Input), usage.get(Bucket::Output)), (86, 200));
         assert_eq!((usage.total_input(), usage.total_output(), usage.total_tokens()), (2006, 300, 2306));
         assert_eq!(Usage::inclusive(1, 2, 0, 0, 0).unwrap_err().code(), Code::UsageInvalid);
+        let parts = Usage::new().with(Bucket::InputAudio, 30).with(Bucket::CacheWrite1h, 20);
+        let usage = Usage::from_totals(100, 7, &parts.with(Bucket::WebSearch, 2)).unwrap();
+        assert_eq!((usage.get(Bucket::Input), usage.total_input(), usage.get(Bucket::WebSearch)), (50, 100, 2));
+        let error = Usage::from_totals(49, 7, &parts).unwrap_err();
+        assert_eq!((error.code(), error.field_name()), (Code::UsageInvalid, Some("cache_write_1h")));
     }
 
     #[test]
