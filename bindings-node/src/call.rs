@@ -15,35 +15,23 @@ use spendrail::values::{Dimension, Scope};
 use spendrail::{Call, Code, Error, Guard, ffi};
 use std::sync::Arc;
 
-/// A call in plain arguments. Token counts below zero are absent. The labels are complete: those around the call are
-/// among them. `parent`: trace id and span id in hex and `1` if it is sampled, joined by `-`. Returns the hold, or 0.
+/// What many calls have in common: who asks which model for whom, and in which run. It is kept for the latest few
+/// thousand under a handle, because an application repeats itself and every text on its way costs as much as a step of
+/// the engine. The labels are complete: those around the call are among them. Returns the handle, or 0.
 #[napi(catch_unwind)]
-pub fn reserve(
-    guard: f64,
+pub fn form(
     run: f64,
     provider: Option<Text>,
     model: Text,
-    input_tokens: f64,
-    max_output_tokens: f64,
     tenant: Option<Text>,
     user: Option<Text>,
     feature: Option<Text>,
     agent: Option<Text>,
     session: Option<Text>,
-    parent: Option<Text>,
 ) -> f64 {
-    let call = || {
+    let make = || -> Result<Call, Error> {
         let provider = provider.as_ref().map_or(Ok(""), |text| text.get("provider"))?;
-        let mut call = Call::new(provider, model.get("model")?);
-        if input_tokens >= 0.0 {
-            call = call.input_tokens(input_tokens as u64);
-        }
-        if max_output_tokens >= 0.0 {
-            call = call.max_output_tokens(max_output_tokens as u64);
-        }
-        if let Some(parent) = &parent {
-            call = call.parent(read_parent(parent.get("parent")?)?);
-        }
+        let call = Call::new(provider, model.get("model")?);
         let mut scope = Scope::default();
         let labels = [
             (Dimension::Tenant, "tenant", &tenant),
@@ -57,9 +45,39 @@ pub fn reserve(
                 scope.set(&dimension, Some(value.get(field)?))?;
             }
         }
-        Ok((call, scope))
+        if run > 0.0 {
+            scope.run.clone_from(&find_run(run)?.scope().run);
+        }
+        Ok(call.whole_scope(Arc::new(scope)))
     };
-    none(hold(guard, run, call)).unwrap_or(0.0)
+    none(make()).map_or(0.0, |call| store::with(|store| store.forms.insert(call)))
+}
+
+/// A call of this form. Token counts below zero are absent. `parent`: trace id and span id in hex and `1` if it is
+/// sampled, joined by `-`. Returns the hold, 0, or -1 if the form is not kept any longer.
+#[napi(catch_unwind)]
+pub fn reserve(
+    guard: f64,
+    run: f64,
+    form: f64,
+    input_tokens: f64,
+    max_output_tokens: f64,
+    parent: Option<Text>,
+) -> f64 {
+    let Some(mut call) = store::with(|store| store.forms.get(form).cloned()) else { return -1.0 };
+    if input_tokens >= 0.0 {
+        call = call.input_tokens(input_tokens as u64);
+    }
+    if max_output_tokens >= 0.0 {
+        call = call.max_output_tokens(max_output_tokens as u64);
+    }
+    let hold = || {
+        if let Some(parent) = &parent {
+            call = call.parent(read_parent(parent.get("parent")?)?);
+        }
+        admit(&Place::of(guard, run)?, &call)
+    };
+    none(hold()).unwrap_or(0.0)
 }
 
 /// A call as JSON and its labels as JSON, read by the core.
@@ -160,8 +178,7 @@ enum Place {
 impl Place {
     fn of(guard: f64, run: f64) -> Result<Self, Error> {
         if run > 0.0 {
-            let found = store::with(|store| store.runs.get(run).cloned());
-            return found.map(Self::Run).ok_or_else(|| gone("run"));
+            return find_run(run).map(Self::Run);
         }
         find(guard).map(Self::Guard)
     }
@@ -175,20 +192,26 @@ impl Place {
     }
 }
 
+fn find_run(run: f64) -> Result<Run, Error> {
+    store::with(|store| store.runs.get(run).cloned()).ok_or_else(|| gone("run"))
+}
+
 fn hold(guard: f64, run: f64, call: impl FnOnce() -> Result<(Call, Scope), Error>) -> Result<f64, Failure> {
     let place = Place::of(guard, run)?;
-    let call = place.call(call()?);
+    admit(&place, &place.call(call()?))
+}
+
+fn admit(place: &Place, call: &Call) -> Result<f64, Failure> {
     keep(match place {
-        Place::Run(run) => run.try_reserve(&call)?,
-        Place::Guard(guard) => guard.try_reserve(&call)?,
+        Place::Run(run) => run.try_reserve(call)?,
+        Place::Guard(guard) => guard.try_reserve(call)?,
     })
 }
 
 fn keep(outcome: Outcome) -> Result<f64, Failure> {
     match outcome {
-        Outcome::Held(hold) => {
-            store::with(|store| store.holds.insert(hold)).map_err(|_| Failure::Failed(full("holds")))
-        }
+        Outcome::Held(hold) => store::with(|store| store.holds.insert(store::Place::Open(hold)))
+            .map_err(|_| Failure::Failed(full("holds"))),
         Outcome::Denied(denial) => Err(Failure::Denied(denial)),
         // Only a shared ledger answers later; there is none yet.
         Outcome::Pending(ticket) => keep(ticket.wait()),

@@ -71,16 +71,42 @@ impl Task for Invoke {
 
     fn compute(&mut self) -> Result<String> {
         let guard = self.guard.clone();
-        let answer = guard.and_then(|guard| ffi::invoke(&guard, &self.method, &parse(&self.args)?));
-        Ok(text(match answer {
-            Ok(answer) => json!({ "ok": answer }),
-            Err(error) => json!({ "error": ffi::error(&error) }),
-        }))
+        Ok(told(guard.and_then(|guard| ffi::invoke(&guard, &self.method, &parse(&self.args)?))))
     }
 
     fn resolve(&mut self, _: Env, answer: String) -> Result<String> {
         Ok(answer)
     }
+}
+
+/// Plays entries against another configuration, on a thread of Node's pool: `{ok: …}` or `{error: …}`.
+#[napi(ts_return_type = "Promise<string>")]
+pub fn simulate_later(args: String) -> AsyncTask<Simulate> {
+    AsyncTask::new(Simulate(args))
+}
+
+/// A simulation on its way through the pool.
+pub struct Simulate(String);
+
+impl Task for Simulate {
+    type Output = String;
+    type JsValue = String;
+
+    fn compute(&mut self) -> Result<String> {
+        Ok(told(parse(&self.0).and_then(|args| ffi::simulate(&args))))
+    }
+
+    fn resolve(&mut self, _: Env, answer: String) -> Result<String> {
+        Ok(answer)
+    }
+}
+
+/// An answer that is not asked for with `take_failure`: another thread gives it.
+fn told(answer: std::result::Result<Value, Error>) -> String {
+    text(match answer {
+        Ok(answer) => json!({ "ok": answer }),
+        Err(error) => json!({ "error": ffi::error(&error) }),
+    })
 }
 
 /// Closes every guard of this thread within `timeout_ms`: the process ends.

@@ -1,8 +1,9 @@
-//! What becomes of a hold.
+//! What becomes of a hold. Settling answers how it went (0, [`KEPT`], [`READ_NOW`]); the receipt stays here until it is
+//! read, because writing its text costs more than the settle, and most are never read.
 #![allow(clippy::too_many_arguments, reason = "an object would cost more than the rest of the call")]
 
 use crate::failure::{none, parse, text};
-use crate::store;
+use crate::store::{self, Place};
 use napi_derive::napi;
 use serde_json::{Value, json};
 use spendrail::ffi::HoldFacts;
@@ -12,16 +13,24 @@ use spendrail::telemetry::SpanIds;
 use spendrail::values::{Bucket, Usage};
 use spendrail::{Code, Error, ffi};
 
+/// Settled; the receipt is kept under the hold's handle.
+const KEPT: u32 = 1;
+/// Settled; more receipts are kept than should be, so this one is to be read at once.
+const READ_NOW: u32 = 2;
+/// How many unread receipts may wait (about a kilobyte each). JavaScript frees what it lost only when it has time, and
+/// a loop that never waits for anything gives it none.
+const RECEIPTS_MAX: usize = 1 << 15;
+
 /// What was reserved, as JSON; `null` for a hold that is closed.
 #[napi(catch_unwind)]
 pub fn hold_facts(hold: f64) -> Option<String> {
-    store::with(|store| store.holds.get(hold).map(|hold| text(ffi::hold(hold))))
+    store::with(|store| store.hold(hold).map(|hold| text(ffi::hold(hold))))
 }
 
 /// Its span: trace id, span id and whether it is sampled, joined by `-`; `null` where no spans are made.
 #[napi(catch_unwind)]
 pub fn hold_span(hold: f64) -> Option<String> {
-    store::with(|store| store.holds.get(hold).map(|hold| hold.span())).and_then(span)
+    store::with(|store| store.hold(hold).map(|hold| hold.span())).and_then(span)
 }
 
 pub(crate) fn span(ids: SpanIds) -> Option<String> {
@@ -30,7 +39,6 @@ pub(crate) fn span(ids: SpanIds) -> Option<String> {
 }
 
 /// Settles with up to four buckets, each a number of [`crate::guard::tables`] and a quantity; below zero is absent.
-/// Returns the receipt.
 #[napi(catch_unwind)]
 pub fn settle_usage(
     hold: f64,
@@ -42,7 +50,7 @@ pub fn settle_usage(
     quantity_3: f64,
     bucket_4: f64,
     quantity_4: f64,
-) -> Option<String> {
+) -> u32 {
     let mut usage = Usage::new();
     for (bucket, quantity) in
         [(bucket_1, quantity_1), (bucket_2, quantity_2), (bucket_3, quantity_3), (bucket_4, quantity_4)]
@@ -58,8 +66,8 @@ pub fn settle_usage(
 
 /// Settles with what the JSON says: `{usage}`, `{inclusive}`, `{reply}`, `{cost}`, or nothing: as reserved.
 #[napi(catch_unwind)]
-pub fn settle(hold: f64, with: String, error_type: Option<String>) -> Option<String> {
-    let with = none(parse(&with).and_then(|with| ffi::settle_with(&with)))?;
+pub fn settle(hold: f64, with: String, error_type: Option<String>) -> u32 {
+    let Some(with) = none(parse(&with).and_then(|with| ffi::settle_with(&with))) else { return 0 };
     end(hold, |hold| hold.try_settle(Settlement::from(&with), error_type.as_deref()))
 }
 
@@ -77,10 +85,11 @@ pub fn usage(with: String) -> Option<String> {
 
 /// Settles with a provider's reply as JSON.
 #[napi(catch_unwind)]
-pub fn settle_reply(hold: f64, reply: String, error_type: Option<String>) -> Option<String> {
-    let reply: Value = none(serde_json::from_str(&reply).map_err(|why| {
+pub fn settle_reply(hold: f64, reply: String, error_type: Option<String>) -> u32 {
+    let reply = serde_json::from_str::<Value>(&reply).map_err(|why| {
         Error::new(Code::UsageInvalid, format!("the reply is no JSON: {why}")).field("reply")
-    }))?;
+    });
+    let Some(reply) = none(reply) else { return 0 };
     end(hold, |hold| hold.try_settle(Settlement::Reply(&reply), error_type.as_deref()))
 }
 
@@ -88,37 +97,37 @@ pub fn settle_reply(hold: f64, reply: String, error_type: Option<String>) -> Opt
 #[napi(catch_unwind)]
 pub fn stream(hold: f64, api: Option<String>) {
     let api = api.as_deref().and_then(Api::parse);
-    store::with(|store| store.holds.get(hold).map(|hold| hold.stream(api)));
+    store::with(|store| store.hold(hold).map(|hold| hold.stream(api)));
 }
 
 /// One piece, as JSON. `true`: it says nothing but the usage.
 #[napi(catch_unwind)]
 pub fn chunk(hold: f64, event: String) -> bool {
     let Ok(event) = serde_json::from_str::<Value>(&event) else { return false };
-    store::with(|store| store.holds.get(hold).is_some_and(|hold| hold.chunk(&event)))
+    store::with(|store| store.hold(hold).is_some_and(|hold| hold.chunk(&event)))
 }
 
 /// The last word on the usage has arrived.
 #[napi(catch_unwind)]
 pub fn is_complete(hold: f64) -> bool {
-    store::with(|store| store.holds.get(hold).is_some_and(|hold| hold.is_complete()))
+    store::with(|store| store.hold(hold).is_some_and(|hold| hold.is_complete()))
 }
 
 /// The stream has ended.
 #[napi(catch_unwind)]
-pub fn finish(hold: f64) -> Option<String> {
+pub fn finish(hold: f64) -> u32 {
     end(hold, Hold::finish)
 }
 
 /// We closed the stream.
 #[napi(catch_unwind)]
-pub fn close(hold: f64) -> Option<String> {
+pub fn close(hold: f64) -> u32 {
     end(hold, Hold::close)
 }
 
 /// The connection broke, or time ran out.
 #[napi(catch_unwind)]
-pub fn cut(hold: f64, error_type: Option<String>) -> Option<String> {
+pub fn cut(hold: f64, error_type: Option<String>) -> u32 {
     end(hold, |hold| hold.cut(error_type.as_deref()))
 }
 
@@ -134,26 +143,67 @@ pub fn detach(hold: f64) -> Option<String> {
     take(hold, Hold::detach)
 }
 
-/// Nobody holds it any more. Nothing happens if it was closed before.
+/// An attempt was sent and nobody answered it; the call is sent again.
 #[napi(catch_unwind)]
-pub fn abandon(hold: f64) {
-    drop(store::with(|store| store.holds.remove(hold)));
+pub fn lost_attempt(hold: f64) -> bool {
+    none(open(hold, |hold| {
+        hold.lost_attempt();
+        Ok(())
+    }))
+    .is_some()
 }
 
-fn end(handle: f64, how: impl FnOnce(&mut Hold) -> Result<Receipt, Error>) -> Option<String> {
-    take(handle, |hold| {
-        // What was reserved stays to be read after the hold is closed.
-        let held = HoldFacts::of(hold);
-        Ok(ffi::receipt_text(&how(hold)?, Some(&held)))
+/// The receipt of a settled hold, as JSON; it is not kept any longer.
+#[napi(catch_unwind)]
+pub fn receipt_text(hold: f64) -> Option<String> {
+    store::with(|store| match store.holds.get(hold) {
+        Some(Place::Settled(receipt, held)) => {
+            let text = ffi::receipt_text(receipt, Some(held));
+            store.let_go(hold);
+            Some(text)
+        }
+        _ => None,
     })
 }
 
-/// Works on an open hold. It stays open if that fails: an answer that cannot be read.
+/// What a settled hold posted, in nano-USD, as long as its receipt is not read.
+#[napi(catch_unwind)]
+pub fn receipt_posted(hold: f64) -> Option<f64> {
+    store::with(|store| match store.holds.get(hold) {
+        // One operation is at most 2^52.
+        Some(Place::Settled(receipt, _)) => Some(receipt.posted.0 as f64),
+        _ => None,
+    })
+}
+
+/// Nobody holds it any more, nor its receipt. Nothing happens if both are gone already.
+#[napi(catch_unwind)]
+pub fn abandon(hold: f64) {
+    drop(store::with(|store| store.let_go(hold)));
+}
+
+fn end(handle: f64, how: impl FnOnce(&mut Hold) -> Result<Receipt, Error>) -> u32 {
+    let ended = open(handle, |hold| {
+        // What was reserved stays to be read after the hold is closed.
+        let held = HoldFacts::of(hold);
+        Ok((how(hold)?, held))
+    });
+    let Some((receipt, held)) = none(ended) else { return 0 };
+    let kept = store::with(|store| store.settle(handle, receipt, held));
+    if kept > RECEIPTS_MAX { READ_NOW } else { KEPT }
+}
+
+/// Works on an open hold and closes it. It stays open if that fails.
 fn take<T>(handle: f64, how: impl FnOnce(&mut Hold) -> Result<T, Error>) -> Option<T> {
-    let closed = || Error::new(Code::HoldClosed, "the hold is closed already");
-    let answer = store::with(|store| store.holds.get(handle).ok_or_else(closed).and_then(how));
+    let answer = open(handle, how);
     if answer.is_ok() {
         abandon(handle);
     }
     none(answer)
+}
+
+/// Works on an open hold: an answer that cannot be read leaves it open.
+fn open<T>(handle: f64, how: impl FnOnce(&mut Hold) -> Result<T, Error>) -> Result<T, Error> {
+    let closed = || Error::new(Code::HoldClosed, "the hold is closed already");
+    store::with(|store| store.hold(handle).ok_or_else(closed).and_then(how))
 }

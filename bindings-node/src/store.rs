@@ -1,9 +1,10 @@
 //! What the handles stand for. One store per JavaScript thread, so that no lock is needed.
 
 use crate::failure::Failure;
-use spendrail::Guard;
 use spendrail::clock::ManualClock;
-use spendrail::guard::{Hold, Run};
+use spendrail::ffi::HoldFacts;
+use spendrail::guard::{Hold, Receipt, Run};
+use spendrail::{Call, Guard};
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 
@@ -12,7 +13,10 @@ pub(crate) struct Store {
     pub(crate) guards: Slab<Guard>,
     pub(crate) clocks: Slab<ManualClock>,
     pub(crate) runs: Slab<Run>,
-    pub(crate) holds: Slab<Hold>,
+    pub(crate) holds: Slab<Place>,
+    /// How many of the places hold a receipt.
+    receipts: usize,
+    pub(crate) forms: Ring<Call>,
     /// Why the last function had no answer.
     pub(crate) failure: Option<Failure>,
 }
@@ -23,8 +27,42 @@ impl Store {
         clocks: Slab::EMPTY,
         runs: Slab::EMPTY,
         holds: Slab::EMPTY,
+        receipts: 0,
+        forms: Ring::EMPTY,
         failure: None,
     };
+
+    /// An open hold.
+    pub(crate) fn hold(&mut self, handle: f64) -> Option<&mut Hold> {
+        match self.holds.get(handle)? {
+            Place::Open(hold) => Some(hold),
+            Place::Settled(..) => None,
+        }
+    }
+
+    /// Puts the receipt in the hold's place. Returns how many receipts are kept now.
+    pub(crate) fn settle(&mut self, handle: f64, receipt: Receipt, held: HoldFacts) -> usize {
+        if let Some(place) = self.holds.get(handle) {
+            *place = Place::Settled(receipt, held);
+            self.receipts += 1;
+        }
+        self.receipts
+    }
+
+    /// Takes a hold, or its receipt, out.
+    pub(crate) fn let_go(&mut self, handle: f64) -> Option<Place> {
+        let place = self.holds.remove(handle);
+        if let Some(Place::Settled(..)) = place {
+            self.receipts -= 1;
+        }
+        place
+    }
+}
+
+/// What is under the handle of a hold: the same handle leads to the receipt, so that JavaScript has one thing to lose.
+pub(crate) enum Place {
+    Open(Hold),
+    Settled(Receipt, HoldFacts),
 }
 
 thread_local! {
@@ -92,6 +130,35 @@ impl<T> Slab<T> {
     fn slot(&mut self, handle: f64) -> Option<&mut (u32, Option<T>)> {
         let uses = (handle as u64 >> PLACE_BITS) as u32;
         self.places.get_mut(place_of(handle) as usize).filter(|slot| slot.0 == uses)
+    }
+}
+
+/// The latest values under handles: a new one takes the place of the oldest.
+pub(crate) struct Ring<T> {
+    places: Vec<(u64, T)>,
+    made: u64,
+}
+
+impl<T> Ring<T> {
+    const EMPTY: Self = Self { places: Vec::new(), made: 0 };
+    const PLACES_MAX: u64 = 4096;
+
+    /// Keeps a value. Its handle is the number of values that were kept so far.
+    pub(crate) fn insert(&mut self, value: T) -> f64 {
+        let at = (self.made % Self::PLACES_MAX) as usize;
+        self.made += 1;
+        match self.places.get_mut(at) {
+            Some(place) => *place = (self.made, value),
+            None => self.places.push((self.made, value)),
+        }
+        self.made as f64
+    }
+
+    /// `None`: newer ones have taken its place.
+    pub(crate) fn get(&self, handle: f64) -> Option<&T> {
+        let made = handle as u64;
+        let at = made.checked_sub(1)? % Self::PLACES_MAX;
+        self.places.get(at as usize).filter(|place| place.0 == made).map(|place| &place.1)
     }
 }
 

@@ -2,7 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { Denied, Guard, InvalidInput, isDenied, SpendrailError, Usage } from "spendrail";
+import { Denied, Guard, InvalidInput, isDenied, SpendrailError, simulate, Usage } from "spendrail";
 import { ManualClock } from "spendrail/testing";
 
 const VECTORS = new URL("../../tests/vectors/", import.meta.url).pathname;
@@ -191,6 +191,20 @@ class Telling {
         return guard.endpoint(given.provider, given.method ?? "POST", given.path);
       case "balances":
         return guard.balances(args(given));
+      case "statement":
+        return (await this.entries(args(given))).map((entry) => entry.toJSON());
+      case "simulate": {
+        // Read back from a file, as it was written.
+        const lines = (await this.entries({})).map((entry) => `${JSON.stringify(entry)}\n`);
+        const path = join(this.folder, "statement.jsonl");
+        writeFileSync(path, lines.join(""));
+        const config = { ...given.config, prices: { builtin: false } };
+        const prices = (given.prices ?? this.prices).map((price, at) => ({
+          name: `prices-${at}.json`,
+          text: JSON.stringify(price),
+        }));
+        return simulate(path, { text: JSON.stringify(config) }, { prices });
+      }
       case "top_up": {
         const { budget, amount, ...rest } = args(given);
         const { repeated } = await guard.topUp(budget, amount, rest);
@@ -244,6 +258,12 @@ class Telling {
       default:
         throw new Error(`there is no step ${step.do}`);
     }
+  }
+
+  async entries(query) {
+    const entries = [];
+    for await (const entry of this.guard.statement(query)) entries.push(entry);
+    return entries;
   }
 
   surrounded(step, body) {

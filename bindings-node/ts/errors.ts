@@ -239,6 +239,13 @@ export function failed(): SpendrailError {
   return told.denied === undefined ? fault(told.error as Fault) : denied(told.denied);
 }
 
+/** What another thread answers: `{ok: …}` or `{error: …}`. */
+export function answeredLater(text: string): unknown {
+  const answer = JSON.parse(text) as { ok?: unknown; error?: Fault };
+  if (answer.error !== undefined) throw fault(answer.error);
+  return answer.ok;
+}
+
 /** A fault of the core. Its field is a path in arguments, unless it is one in a file. */
 export function fault(told: Fault): SpendrailError {
   const type = CLASSES[told.code as Code] ?? SpendrailError;

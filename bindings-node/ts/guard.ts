@@ -1,11 +1,31 @@
 /** The guard: what an application holds in its hands. */
+
+import {
+  about,
+  type Call,
+  labelsOf,
+  NOTHING,
+  type ProviderRequest,
+  type SpendRecord,
+  type ToolCall,
+  told,
+} from "./calls";
 import { ManualClock } from "./clock";
-import { argumentInvalid, failed, fault } from "./errors";
+import { answeredLater, argumentInvalid, failed } from "./errors";
 import { type Events, event } from "./events";
-import { during, Hold, type Settlement, settlement } from "./hold";
+import { during, eventually, Hold, type Settlement, settlement } from "./hold";
 import { encode, join } from "./json";
 import { NONE, native } from "./native";
-import { hostSpan } from "./otel";
+import {
+  type BalanceQuery,
+  type CostOptions,
+  type GuardOptions,
+  type LimitOptions,
+  type StatementQuery,
+  setup,
+  type WrapOptions,
+} from "./options";
+import { reservePlain, UNUSUAL } from "./plain";
 import {
   type Balance,
   balance,
@@ -24,112 +44,9 @@ import {
 import { type CarriedRun, Run, type RunOptions } from "./run";
 import { bound, current, type Labels, merge, within } from "./scope";
 import { several } from "./several";
+import { Entry, STATEMENT_PAGE, type StatementPage } from "./statements";
 import { type Buckets, toCore, type Usage } from "./usage";
 import { wrap } from "./wrap/index";
-
-/** A configuration in code: the keys of `spendrail.toml` in camelCase. They win over the file. */
-export interface GuardOptions {
-  /** The configuration file; followed. */
-  file?: string;
-  /** A configuration as text; `name` stands for it in errors. */
-  text?: string;
-  name?: string;
-  /** A table as in the file, or price files as text over what the configuration names. */
-  prices?: object | readonly { readonly name: string; readonly text: string }[];
-  budgets?: readonly object[];
-  runLimits?: readonly object[];
-  stops?: readonly object[];
-  scope?: object;
-  telemetry?: object;
-  ledger?: object;
-  estimate?: object;
-  endpoints?: object;
-  mode?: "enforce" | "observe" | "off";
-  policyVersion?: number;
-  /** A clock that a test moves. */
-  clock?: ManualClock;
-}
-
-/** A model call. */
-export interface Call extends Labels {
-  provider?: string | undefined;
-  model: string;
-  /** All input tokens, cached ones included. */
-  inputTokens?: number | undefined;
-  /** The most output tokens of one choice. */
-  maxOutputTokens?: number | undefined;
-  choices?: number | undefined;
-  /** The same call again with it is the same hold, not a second one. */
-  id?: string | undefined;
-  tier?: string | undefined;
-  speed?: string | undefined;
-  geo?: string | undefined;
-  region?: string | undefined;
-  /** What two identical requests have in common, to find a run that goes in circles. */
-  fingerprint?: string | undefined;
-}
-
-/** A call of a client-side tool. */
-export interface ToolCall extends Labels {
-  tool: string;
-  /** What one call of it costs, for example `"0.01 USD"`; free if absent. */
-  cost?: string | undefined;
-  /** Compared to find a run that goes in circles, never kept. */
-  arguments?: unknown;
-  id?: string | undefined;
-}
-
-/** @internal What a wrapped client is about to send. */
-export interface ProviderRequest {
-  readonly provider: string;
-  readonly server: { readonly address: string; readonly port: number } | undefined;
-  readonly labels: Labels;
-  readonly method: string;
-  readonly path: string;
-  readonly model: string | undefined;
-}
-
-/** Spend that already happened. One of `usage`, `reply` and `cost`. */
-export interface SpendRecord extends Labels {
-  id: string;
-  provider?: string | undefined;
-  model?: string | undefined;
-  usage?: Usage | Buckets | undefined;
-  reply?: unknown;
-  /** For example `"31.20 USD"`. */
-  cost?: string | undefined;
-  at?: string | Date | undefined;
-}
-
-/** What selects a price. */
-export interface CostOptions {
-  provider?: string | undefined;
-  at?: string | Date | undefined;
-  tier?: string | undefined;
-  speed?: string | undefined;
-  geo?: string | undefined;
-}
-
-/** Which accounts. */
-export interface BalanceQuery extends Labels {
-  budget?: string | undefined;
-  /** Most accounts of a page. */
-  limit?: number | undefined;
-  /** The `next` of the page before. */
-  after?: string | null | undefined;
-}
-
-/** The limit of one account; `null` clears what was set. */
-export interface LimitOptions extends Labels {
-  amount: string | null;
-  timezone?: string | undefined;
-}
-
-/** How a client is wrapped. */
-export interface WrapOptions extends Labels {
-  /** Whose prices apply, where the client's class does not tell: an OpenAI-compatible server. */
-  provider?: string | undefined;
-}
 
 const lost = new FinalizationRegistry<number>((handle) => native.guardDrop(handle));
 /** How long the end of the process may take for what telemetry is still waiting, in milliseconds. */
@@ -155,19 +72,9 @@ export class Guard {
    * @throws ConfigError with file, line, key and hint; InvalidInput.
    */
   constructor(config?: string | GuardOptions) {
-    const { file, text, name, clock, prices, ...values } =
-      typeof config === "string" ? ({ file: config } as GuardOptions) : { ...config };
-    const texts = Array.isArray(prices);
-    const inCode = texts || prices === undefined ? values : { ...values, prices };
-    const args = {
-      file,
-      text,
-      name,
-      prices: texts ? prices : undefined,
-      config: Object.keys(inCode).length > 0 ? inCode : undefined,
-    };
+    const { clock } = typeof config === "object" ? config : {};
     this.#clock = clock;
-    this.#handle = native.guardNew(encode(args), ManualClock.handle(clock), several());
+    this.#handle = native.guardNew(encode(setup(config)), ManualClock.handle(clock), several());
     if (this.#handle === NONE) throw failed();
     lost.register(this, this.#handle);
     if (!parting) {
@@ -244,9 +151,10 @@ export class Guard {
    */
   reserve(call: Call | ToolCall): Promise<Hold>;
   reserve<T>(call: Call | ToolCall, body: (hold: Hold) => T | Promise<T>): Promise<T>;
-  async reserve<T>(call: Call | ToolCall, body?: (hold: Hold) => T | Promise<T>): Promise<Hold | T> {
-    const hold = this.#reserve(call as Call);
-    return body === undefined ? hold : during(hold, body);
+  reserve<T>(call: Call | ToolCall, body?: (hold: Hold) => T | Promise<T>): Promise<Hold | T> {
+    return body === undefined
+      ? eventually(() => this.#reserve(call as Call))
+      : eventually(() => during(this.#reserve(call as Call), body));
   }
 
   /** Settles a detached hold by its token. */
@@ -290,6 +198,20 @@ export class Guard {
   /** The balances of accounts in their current windows. */
   async balances(query: BalanceQuery = {}): Promise<Page<Balance>> {
     return page(this.#ask("balances", query));
+  }
+
+  /**
+   * What was spent, call by call, in the order in which it was settled: settled at or after `since` and before `until`,
+   * with these labels. An estimate that was replaced by an exact settle is listed once, as replaced. As many entries are
+   * kept as `[ledger] journal` says.
+   * @throws ConfigError without a journal.
+   */
+  async *statement(query: StatementQuery = {}): AsyncGenerator<Entry, void, undefined> {
+    for (let after: number | null = 0; after !== null; ) {
+      const page = this.#ask("statement", { ...query, limit: STATEMENT_PAGE, after }) as StatementPage;
+      for (const told of page.entries) yield new Entry(told);
+      after = page.next;
+    }
   }
 
   /** Adds to an account, in this window only. `repeated`: this id was known and nothing changed. */
@@ -412,77 +334,15 @@ export class Guard {
     return this.#ask("endpoint", { provider, method, path }) as { endpoint: string; api?: string };
   }
 
-  /** The usual call goes past JSON: a few plain arguments, checked by the core. */
+  /** The usual call goes past JSON: a form and two numbers. */
   #reserve(call: Call): Hold {
     if (typeof call !== "object" || call === null) throw argumentInvalid("call", "is no object");
     const block = current(this);
-    const around = block?.labels;
-    let { tenant, user, feature, agent, session } = around ?? NOTHING;
-    let input = -1;
-    let output = -1;
-    let plain = around?.tags === undefined && typeof call?.model === "string";
-    for (const key in call) {
-      const value = (call as unknown as Record<string, unknown>)[key];
-      if (value === undefined) continue;
-      const text = typeof value === "string";
-      switch (key) {
-        case "model":
-          break;
-        case "provider":
-          plain &&= text;
-          break;
-        case "inputTokens":
-          plain &&= Number.isSafeInteger(value) && (value as number) >= 0;
-          input = value as number;
-          break;
-        case "maxOutputTokens":
-          plain &&= Number.isSafeInteger(value) && (value as number) >= 0;
-          output = value as number;
-          break;
-        case "tenant":
-          plain &&= text;
-          tenant = value as string;
-          break;
-        case "user":
-          plain &&= text;
-          user = value as string;
-          break;
-        case "feature":
-          plain &&= text;
-          feature = value as string;
-          break;
-        case "agent":
-          plain &&= text;
-          agent = value as string;
-          break;
-        case "session":
-          plain &&= text;
-          session = value as string;
-          break;
-        default:
-          plain = false;
-      }
-    }
     const run = block?.run;
-    if (!plain) {
-      const { labels } = this.#around(call);
-      return this.#held(native.reserveJson(this.#handle, inside(run), told(call), labels), run);
-    }
-    const handle = native.reserve(
-      this.#handle,
-      inside(run),
-      call.provider,
-      call.model,
-      input,
-      output,
-      tenant as string | undefined,
-      user as string | undefined,
-      feature as string | undefined,
-      agent as string | undefined,
-      session as string | undefined,
-      hostSpan(),
-    );
-    return this.#held(handle, run);
+    const handle = reservePlain(this.#handle, inside(run), call, block?.labels ?? NOTHING);
+    if (handle !== UNUSUAL) return this.#held(handle, run);
+    const { labels } = this.#around(call);
+    return this.#held(native.reserveJson(this.#handle, inside(run), told(call), labels), run);
   }
 
   #held(handle: number, run: Run | undefined): Hold {
@@ -510,43 +370,8 @@ export class Guard {
 
   /** A method that takes its time. */
   async #askLater(method: string, args: string): Promise<unknown> {
-    const answer = JSON.parse(await native.invokeLater(this.#handle, method, args)) as {
-      ok: unknown;
-      error?: never;
-    };
-    if (answer.error !== undefined) throw fault(answer.error);
-    return answer.ok;
+    return answeredLater(await native.invokeLater(this.#handle, method, args));
   }
-}
-
-const NOTHING: Labels = {};
-const LABELS = ["tenant", "user", "feature", "agent", "session", "tags"] as const;
-
-function labelsOf(from: object): Labels {
-  const found: Record<string, unknown> = {};
-  for (const key of LABELS) if (key in from) found[key] = (from as Record<string, unknown>)[key];
-  return found;
-}
-
-/** A call as JSON, without its labels. */
-function told(call: Call | ToolCall): string {
-  const own: Record<string, unknown> = { parent: hostParent() };
-  for (const [key, value] of Object.entries(call)) {
-    if (value !== null && key !== "arguments" && !LABELS.includes(key as never)) own[key] = value;
-  }
-  const foreign = "arguments" in call && call.arguments !== undefined ? { arguments: call.arguments } : {};
-  return join(encode(own), foreign);
-}
-
-/** What the core is told of a provider's request besides its body. */
-function about({ provider, server }: ProviderRequest): object {
-  return { provider, server, parent: hostParent() };
-}
-
-/** The host's span, as arguments. */
-function hostParent(): object | undefined {
-  const [traceId, spanId, sampled] = hostSpan()?.split("-") ?? [];
-  return traceId === undefined ? undefined : { traceId, spanId, sampled: sampled === "1" };
 }
 
 function inside(run: Run | undefined): number {

@@ -1,10 +1,10 @@
 /** A hold: reserved amounts, to be settled once. */
 import { errorType, type Failure, failed, failures } from "./errors";
 import { encode, encodeForeign } from "./json";
-import { native } from "./native";
+import { type Ending, native, READ_NOW } from "./native";
 import { active } from "./otel";
-import { type RawHold, Receipt } from "./receipt";
-import { flat, toCore, Usage } from "./usage";
+import { Kept, type RawHold, Receipt } from "./receipt";
+import { settleUsage, toCore, Usage } from "./usage";
 
 /**
  * What a hold is settled with: a provider's reply (an object, or its JSON text), a `Usage`, a stated cost, or nothing
@@ -12,51 +12,46 @@ import { flat, toCore, Usage } from "./usage";
  */
 export type Settlement = Usage | { readonly cost: string } | object | string | undefined;
 
-/** What was open when its handle was lost is abandoned: its input counts, the rest follows the expiry policy. */
-const lost = new FinalizationRegistry<number>((handle) => native.abandon(handle));
-
 /**
  * Reserved amounts. A hold that is neither settled, released nor detached is abandoned when it is collected: nobody
  * knows whether the provider was called, so its input counts as used and the rest stays unconfirmed.
  */
 export class Hold {
-  readonly #handle: number;
-  // The guard and the run live as long as their holds.
-  readonly #owner: object;
+  readonly #kept: Kept;
   #facts: RawHold | undefined;
   #receipt: Receipt | undefined;
   #open = true;
 
   /** @internal */
   constructor(handle: number, owner: object) {
-    this.#handle = handle;
-    this.#owner = owner;
-    lost.register(this, handle);
-  }
-
-  /** @internal The core's side of it, and whether it is open. */
-  static of(hold: Hold): { handle: number; open: boolean; owner: object } {
-    return { handle: hold.#handle, open: hold.#open, owner: hold.#owner };
+    this.#kept = new Kept(handle, owner);
   }
 
   /** @internal */
-  static closed(hold: Hold, told: string | null): Receipt {
-    if (told === null) throw failed();
-    hold.#open = false;
-    hold.#receipt = new Receipt(told);
-    return hold.#receipt;
+  static handle(hold: Hold): number {
+    return hold.#kept.handle;
+  }
+
+  /** @internal It has ended, or the core says why not. */
+  static closed(hold: Hold, ending: Ending): Receipt {
+    if (ending === 0) throw failed();
+    const receipt = new Receipt(hold.#kept);
+    if (ending === READ_NOW) Receipt.read(receipt);
+    hold.#receipt = receipt;
+    hold.#over();
+    return receipt;
   }
 
   /** @internal */
   static settle(hold: Hold, settlement: Settlement, errorType?: string): Receipt {
-    return Hold.closed(hold, settle(hold.#handle, settlement, errorType));
+    return Hold.closed(hold, settle(hold.#kept.handle, settlement, errorType));
   }
 
   /** @internal */
   static release(hold: Hold, errorType: string | undefined): void {
     hold.#remember();
-    if (!native.release(hold.#handle, errorType)) throw failed();
-    hold.#open = false;
+    if (!native.release(hold.#kept.handle, errorType)) throw failed();
+    hold.#over();
   }
 
   /** The hold's id. */
@@ -101,8 +96,8 @@ export class Hold {
    * `errorType`: the low-cardinality name of a failure that cost what it cost.
    * @throws InvalidInput `usage_invalid`, `hold_closed`; IdReused.
    */
-  async settle(settlement?: Settlement, options?: { errorType?: string }): Promise<Receipt> {
-    return Hold.settle(this, settlement, options?.errorType);
+  settle(settlement?: Settlement, options?: { errorType?: string }): Promise<Receipt> {
+    return eventually(() => Hold.settle(this, settlement, options?.errorType));
   }
 
   /** Gives everything back, because nothing was billed. */
@@ -113,43 +108,56 @@ export class Hold {
   /** Lets the hold outlive this object and this process. Returns the token for `guard.settle` and `guard.release`. */
   detach(): string {
     this.#remember();
-    const token = native.detach(this.#handle);
+    const token = native.detach(this.#kept.handle);
     if (token === null) throw failed();
-    this.#open = false;
+    this.#over();
     return token;
+  }
+
+  /**
+   * An attempt of this call was sent and got no answer (it timed out, or the connection broke), and the call is sent
+   * again: silence is not "not spent", so its input counts whatever the next attempt answers.
+   */
+  lostAttempt(): void {
+    if (!native.lostAttempt(this.#kept.handle)) throw failed();
   }
 
   /** The reply will come in pieces, in the events of this API: pass each to `chunk`. */
   stream(api?: string): void {
-    native.stream(this.#handle, api);
+    native.stream(this.#kept.handle, api);
   }
 
   /** One event of a streamed reply. True: it says nothing but the usage. */
   chunk(event: unknown): boolean {
-    return native.chunk(this.#handle, encodeForeign(event));
+    return native.chunk(this.#kept.handle, encodeForeign(event));
   }
 
   /** The stream has ended by itself. */
   async finish(): Promise<Receipt> {
-    return Hold.closed(this, native.finish(this.#handle));
+    return Hold.closed(this, native.finish(this.#kept.handle));
   }
 
   /** We closed the stream early: what was counted and a margin is used, the rest is released. */
   async close(): Promise<Receipt> {
-    return Hold.closed(this, native.close(this.#handle));
+    return Hold.closed(this, native.close(this.#kept.handle));
   }
 
   /** The connection broke: what was counted is used, the rest follows the expiry policy. */
   async cut(errorType?: string): Promise<Receipt> {
-    return Hold.closed(this, native.cut(this.#handle, errorType));
+    return Hold.closed(this, native.cut(this.#kept.handle, errorType));
   }
 
   /** Lets go of it, as if this object were lost. */
   abandon(): void {
     if (!this.#open) return;
     this.#remember();
-    native.abandon(this.#handle);
+    native.abandon(this.#kept.handle);
+    this.#over();
+  }
+
+  #over(): void {
     this.#open = false;
+    this.#kept.owner = undefined;
   }
 
   /** What was reserved: asked for while the core has it, kept afterwards. */
@@ -158,7 +166,7 @@ export class Hold {
     if (this.#receipt !== undefined) {
       this.#facts = Receipt.hold(this.#receipt);
     } else {
-      const told = native.holdFacts(this.#handle);
+      const told = native.holdFacts(this.#kept.handle);
       if (told === null) throw failed();
       this.#facts = JSON.parse(told) as RawHold;
     }
@@ -166,10 +174,19 @@ export class Hold {
   }
 }
 
+/** What `work` answers or throws, as a promise: an `async` function costs more than what it would do here. */
+export function eventually<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return Promise.resolve(work());
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
 /** Runs `body` inside of the hold's span. What it leaves open is abandoned, or cut if it failed. */
 export async function during<T>(hold: Hold, body: (hold: Hold) => T | Promise<T>): Promise<T> {
   try {
-    return await active(native.holdSpan(Hold.of(hold).handle), () => body(hold));
+    return await active(native.holdSpan(Hold.handle(hold)), () => body(hold));
   } catch (error) {
     if (hold.open) await hold.cut(errorType(error));
     throw error;
@@ -187,22 +204,10 @@ export function settlement(given: Settlement): object {
   return { reply: given };
 }
 
-function settle(handle: number, given: Settlement, errorType: string | undefined): string | null {
+function settle(handle: number, given: Settlement, errorType: string | undefined): Ending {
   if (given instanceof Usage && errorType === undefined) {
-    const pairs = flat(given);
-    if (pairs !== undefined) {
-      const [b1, q1, b2, q2, b3, q3, b4, q4] = pairs as [
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-        number,
-      ];
-      return native.settleUsage(handle, b1, q1, b2, q2, b3, q3, b4, q4);
-    }
+    const ending = settleUsage(handle, given);
+    if (ending !== undefined) return ending;
   }
   const args = settlement(given);
   if ("reply" in args) return native.settleReply(handle, encodeForeign(args.reply), errorType);

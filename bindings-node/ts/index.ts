@@ -5,6 +5,7 @@
  * settled for what was really used; a call that does not fit, or a run that goes in circles, is refused before it
  * costs anything. Start at {@link Guard}.
  */
+export type { Call, SpendRecord, ToolCall } from "./calls";
 export {
   BudgetExceeded,
   type Code,
@@ -26,18 +27,16 @@ export {
   UnknownModel,
 } from "./errors";
 export type { Events } from "./events";
-export {
-  type BalanceQuery,
-  type Call,
-  type CostOptions,
-  Guard,
-  type GuardOptions,
-  type LimitOptions,
-  type SpendRecord,
-  type ToolCall,
-  type WrapOptions,
-} from "./guard";
+export { Guard } from "./guard";
 export { Hold, type Settlement } from "./hold";
+export type {
+  BalanceQuery,
+  CostOptions,
+  GuardOptions,
+  LimitOptions,
+  StatementQuery,
+  WrapOptions,
+} from "./options";
 export {
   type Balance,
   type Cost,
@@ -52,5 +51,12 @@ export {
 } from "./receipt";
 export { type CarriedRun, Run, type RunOptions, type ToolOptions } from "./run";
 export type { Labels } from "./scope";
+export {
+  type DenialCount,
+  Entry,
+  type Simulation,
+  type SimulationOptions,
+  simulate,
+} from "./statements";
 export { type Buckets, type InclusiveTotals, Usage } from "./usage";
 export { receiptOf } from "./wrap/receipts";

@@ -3,6 +3,13 @@
 /** What a handle of nothing is. */
 export const NONE = 0;
 
+/** How the end of a hold went: not at all; the receipt is kept there; it is, and is to be read at once. */
+export type Ending = 0 | 1 | typeof READ_NOW;
+export const READ_NOW = 2;
+
+/** What `reserve` answers for a form that is not kept any longer. */
+export const FORGOTTEN = -1;
+
 /** The functions of the native module. `0`, `false` and `null` mean: ask `takeFailure`. */
 interface Native {
   takeFailure(): string;
@@ -19,23 +26,28 @@ interface Native {
   guardDrop(guard: number): void;
   invoke(guard: number, method: string, args: string): string | null;
   invokeLater(guard: number, method: string, args: string): Promise<string>;
+  simulateLater(args: string): Promise<string>;
   closeAll(timeoutMs: number): void;
   subscribe(guard: number, kind: string, listener: (event: string) => void): boolean;
   checkScope(args: string): boolean;
   usage(args: string): string | null;
 
-  reserve(
-    guard: number,
+  form(
     run: number,
     provider: string | undefined,
     model: string,
-    inputTokens: number,
-    maxOutputTokens: number,
     tenant: string | undefined,
     user: string | undefined,
     feature: string | undefined,
     agent: string | undefined,
     session: string | undefined,
+  ): number;
+  reserve(
+    guard: number,
+    run: number,
+    form: number,
+    inputTokens: number,
+    maxOutputTokens: number,
     parent: string | undefined,
   ): number;
   reserveJson(guard: number, run: number, args: string, labels: string): number;
@@ -71,15 +83,18 @@ interface Native {
     quantity3: number,
     bucket4: number,
     quantity4: number,
-  ): string | null;
-  settle(hold: number, args: string, errorType: string | undefined): string | null;
-  settleReply(hold: number, reply: string, errorType: string | undefined): string | null;
+  ): Ending;
+  settle(hold: number, args: string, errorType: string | undefined): Ending;
+  settleReply(hold: number, reply: string, errorType: string | undefined): Ending;
+  receiptText(hold: number): string | null;
+  receiptPosted(hold: number): number | null;
+  lostAttempt(hold: number): boolean;
   stream(hold: number, api: string | undefined): void;
   chunk(hold: number, event: string): boolean;
   isComplete(hold: number): boolean;
-  finish(hold: number): string | null;
-  close(hold: number): string | null;
-  cut(hold: number, errorType: string | undefined): string | null;
+  finish(hold: number): Ending;
+  close(hold: number): Ending;
+  cut(hold: number, errorType: string | undefined): Ending;
   release(hold: number, errorType: string | undefined): boolean;
   detach(hold: number): string | null;
   abandon(hold: number): void;

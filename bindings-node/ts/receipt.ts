@@ -1,6 +1,7 @@
 /** Answers of the core, read when somebody looks. */
 import { type DenialData, type Denied, date, denied, type RawFailure } from "./errors";
 import { camel } from "./names";
+import { native } from "./native";
 import { fromCore, type Usage } from "./usage";
 
 type Whole = number | string;
@@ -59,15 +60,34 @@ export interface RawHold {
   failures: RawFailure[];
 }
 
+/**
+ * What the core keeps until nobody holds it any more: an open hold, or its receipt. Whoever may ask for it keeps this
+ * object, and when it is collected the core lets go: what was open is abandoned.
+ */
+export class Kept {
+  readonly handle: number;
+  /** The guard or the run, which live as long as their open holds. */
+  owner: object | undefined;
+
+  constructor(handle: number, owner: object) {
+    this.handle = handle;
+    this.owner = owner;
+    lost.register(this, handle);
+  }
+}
+
+const lost = new FinalizationRegistry<number>((handle) => native.abandon(handle));
+
 /** The result of settling. */
 export class Receipt {
-  #text: string | undefined;
+  /** Where it is to be read, as long as nobody has. */
+  #kept: Kept | undefined;
   #read: RawReceipt | undefined;
   #usage: Usage | undefined;
 
   /** @internal */
-  constructor(told: string | object) {
-    if (typeof told === "string") this.#text = told;
+  constructor(told: Kept | object) {
+    if (told instanceof Kept) this.#kept = told;
     else this.#read = told as RawReceipt;
   }
 
@@ -76,12 +96,18 @@ export class Receipt {
     return receipt.#raw.hold as RawHold;
   }
 
+  /** @internal Reads what the core keeps, so that it need not any longer. */
+  static read(receipt: Receipt): void {
+    receipt.#raw;
+  }
+
   get #raw(): RawReceipt {
     if (this.#read === undefined) {
+      const text = native.receiptText((this.#kept as Kept).handle) as string;
       // Beyond 2^53 a number would be bent on its way; no text has this key unescaped.
-      const exact = (this.#text as string).replace(/"available":(-?\d{16,})/g, '"available":"$1"');
+      const exact = text.replace(/"available":(-?\d{16,})/g, '"available":"$1"');
       this.#read = JSON.parse(exact) as RawReceipt;
-      this.#text = undefined;
+      this.#kept = undefined;
     }
     return this.#read;
   }
@@ -115,7 +141,8 @@ export class Receipt {
   }
   /** What was posted to every budget: the cost in nano-USD, rounded up once. */
   get costNanoUsd(): bigint {
-    return BigInt(this.#raw.posted_nano_usd);
+    const posted = this.#kept === undefined ? null : native.receiptPosted(this.#kept.handle);
+    return BigInt(posted ?? this.#raw.posted_nano_usd);
   }
   /** USD, for display only. */
   get costUsd(): number {

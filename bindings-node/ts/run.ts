@@ -170,7 +170,7 @@ export class Run {
       this.#guard.reserve({ tool: name, cost: options.cost, arguments: args }),
     );
     try {
-      const answer = await this.with(() => active(native.holdSpan(Hold.of(hold).handle), () => body(hold)));
+      const answer = await this.with(() => active(native.holdSpan(Hold.handle(hold)), () => body(hold)));
       if (hold.open) Hold.settle(hold, undefined);
       return answer;
     } catch (error) {

@@ -1,7 +1,7 @@
 /** What a call used, counted by the application. */
 import { failed } from "./errors";
 import { camel } from "./names";
-import { native } from "./native";
+import { type Ending, native } from "./native";
 
 const QUANTITY_MAX = 2 ** 40;
 const keys = (JSON.parse(native.tables()) as { buckets: string[] }).buckets;
@@ -80,17 +80,43 @@ export function toCore(usage: Usage | Buckets): Record<string, unknown> {
   return own;
 }
 
-/** Bucket and quantity by turns, for the fast path; undefined if there are more than four. */
-export function flat(usage: Usage): number[] | undefined {
-  const pairs = [-1, 0, -1, 0, -1, 0, -1, 0];
-  let at = 0;
+/** Settles with a usage of up to four buckets, past JSON; undefined if there are more. */
+export function settleUsage(hold: number, usage: Usage): Ending | undefined {
+  let b1 = -1;
+  let b2 = -1;
+  let b3 = -1;
+  let b4 = -1;
+  let q1 = 0;
+  let q2 = 0;
+  let q3 = 0;
+  let q4 = 0;
+  let found = 0;
   for (const key in usage) {
-    if (at === 8) return undefined;
-    pairs[at] = numbers.get(key) as number;
-    pairs[at + 1] = usage[key] as number;
-    at += 2;
+    const bucket = numbers.get(key) as number;
+    const quantity = usage[key] as number;
+    found += 1;
+    switch (found) {
+      case 1:
+        b1 = bucket;
+        q1 = quantity;
+        break;
+      case 2:
+        b2 = bucket;
+        q2 = quantity;
+        break;
+      case 3:
+        b3 = bucket;
+        q3 = quantity;
+        break;
+      case 4:
+        b4 = bucket;
+        q4 = quantity;
+        break;
+      default:
+        return undefined;
+    }
   }
-  return pairs;
+  return native.settleUsage(hold, b1, q1, b2, q2, b3, q3, b4, q4);
 }
 
 /** The core says what is wrong. */

@@ -1,6 +1,6 @@
 /** A guarded request, from its hold to its receipt. What ends it first counts; later endings change nothing. */
 import { Hold } from "../hold";
-import { native } from "../native";
+import { type Ending, native } from "../native";
 import type { Receipt } from "../receipt";
 import { rememberId } from "./receipts";
 
@@ -84,20 +84,20 @@ export class Call {
   }
 
   get #handle(): number {
-    return Hold.of(this.hold).handle;
+    return Hold.handle(this.hold);
   }
 
-  #end(ending: () => string | null): void {
+  #end(ending: () => Ending): void {
     if (!this.open) return;
     this.open = false;
     let told = ending();
-    if (told === null) {
+    if (told === 0) {
       // The caller has its reply and must not lose it. One that cannot be read costs what was reserved.
       native.takeFailure();
       native.stream(this.#handle, undefined);
       told = native.finish(this.#handle);
     }
-    if (told === null) return;
+    if (told === 0) return;
     this.receipt = Hold.closed(this.hold, told);
     if (this.replyId !== undefined) rememberId(this.replyId, this.receipt);
   }

@@ -5,7 +5,8 @@
  * that `client.ts` is for; else one with `owns` and `wrap`, as `google.ts`.
  */
 import { argumentInvalid } from "../errors";
-import type { Guard, WrapOptions } from "../guard";
+import type { Guard } from "../guard";
+import type { WrapOptions } from "../options";
 import { anthropic } from "./anthropic";
 import { type Client, guardedOf, install, type Sdk, wrappable } from "./client";
 import { google } from "./google";

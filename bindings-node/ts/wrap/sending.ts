@@ -145,7 +145,7 @@ export class Sending {
   async attempt(send: () => Promise<Response>): Promise<Response> {
     this.#attempts += 1;
     try {
-      return await active(native.holdSpan(Hold.of((this.#call as Call).hold).handle), send);
+      return await active(native.holdSpan(Hold.handle((this.#call as Call).hold)), send);
     } catch (error) {
       if (!neverSent(error)) this.#lost += 1;
       throw error;

@@ -1,0 +1,74 @@
+/** What the guard and its methods are given beside a call. */
+import type { ManualClock } from "./clock";
+import type { Labels } from "./scope";
+
+/** A configuration in code: the keys of `spendrail.toml` in camelCase. They win over the file. */
+export interface GuardOptions {
+  /** The configuration file; followed. */
+  file?: string;
+  /** A configuration as text; `name` stands for it in errors. */
+  text?: string;
+  name?: string;
+  /** A table as in the file, or price files as text over what the configuration names. */
+  prices?: object | readonly { readonly name: string; readonly text: string }[];
+  budgets?: readonly object[];
+  runLimits?: readonly object[];
+  stops?: readonly object[];
+  scope?: object;
+  telemetry?: object;
+  ledger?: object;
+  estimate?: object;
+  endpoints?: object;
+  mode?: "enforce" | "observe" | "off";
+  policyVersion?: number;
+  /** A clock that a test moves. */
+  clock?: ManualClock;
+}
+
+/** What selects a price. */
+export interface CostOptions {
+  provider?: string | undefined;
+  at?: string | Date | undefined;
+  tier?: string | undefined;
+  speed?: string | undefined;
+  geo?: string | undefined;
+}
+
+/** Which accounts. */
+export interface BalanceQuery extends Labels {
+  budget?: string | undefined;
+  /** Most accounts of a page. */
+  limit?: number | undefined;
+  /** The `next` of the page before. */
+  after?: string | null | undefined;
+}
+
+/** The limit of one account; `null` clears what was set. */
+export interface LimitOptions extends Labels {
+  amount: string | null;
+  timezone?: string | undefined;
+}
+
+/** Which entries of the statement. */
+export interface StatementQuery extends Labels {
+  /** Settled then or later. */
+  since?: string | Date | undefined;
+  /** Settled before. */
+  until?: string | Date | undefined;
+}
+
+/** How a client is wrapped. */
+export interface WrapOptions extends Labels {
+  /** Whose prices apply, where the client's class does not tell: an OpenAI-compatible server. */
+  provider?: string | undefined;
+}
+
+/** A configuration as the core takes it: a file, or a text, and over them what is given in code. */
+export function setup(config: string | GuardOptions | undefined): Record<string, unknown> {
+  if (typeof config === "string") return { file: config };
+  const { file, text, name, clock: _, prices, ...values } = { ...config };
+  const texts = Array.isArray(prices);
+  const inCode = texts || prices === undefined ? values : { ...values, prices };
+  const given = Object.keys(inCode).length > 0 ? inCode : undefined;
+  return { file, text, name, prices: texts ? prices : undefined, config: given };
+}
