@@ -43,6 +43,8 @@ def listings(catalogs, provider, hand):
                 models.setdefault(own.id.lower(), merge(None, own))
             genai = None
         models[key] = corrected(merge(lite, genai), notes.get("models", {}).get(key, {}))
+    for key in (notes.get("models", {}).keys() | notes.get("without", {}).keys()) - pairs.keys():
+        sys.exit(f"overlay/{provider}.toml: {key!r} names no model of the catalogs: remove it, or correct the name")
     if provider == "aws":
         regional_prices(models)
     add_places(models, places)
@@ -128,6 +130,13 @@ def generated(catalogs, provider):
     if not models:
         return hand, left_out
     return f"{hand}\n{MARK}\n\n{document(models, provider)}", left_out
+
+
+def stale_files(catalogs):
+    """Files whose generated part is not what this program writes: somebody edited below the mark."""
+    for provider in SELLERS:
+        if (FILES / f"{provider}.toml").read_text() != generated(catalogs, provider)[0]:
+            yield f"{provider}.toml: the generated part is not what `make update-prices` writes; write above the line"
 
 
 def main():
