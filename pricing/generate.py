@@ -43,6 +43,8 @@ def listings(catalogs, provider, hand):
                 models.setdefault(own.id.lower(), merge(None, own))
             genai = None
         models[key] = corrected(merge(lite, genai), notes.get("models", {}).get(key, {}))
+    for key in (notes.get("models", {}).keys() | notes.get("without", {}).keys()) - pairs.keys():
+        sys.exit(f"overlay/{provider}.toml: {key!r} names no model of the catalogs: remove it, or correct the name")
     if provider == "aws":
         regional_prices(models)
     add_places(models, places)
