@@ -42,8 +42,12 @@ def main():
         compiler.write(texts)
     if options.cross_check:
         import cross
+        from generate import stale_files
+        from pairs import Catalogs
 
-        found += cross.check(catalogs, options.on, options)
+        theirs = Catalogs()
+        found += cross.check(catalogs, theirs, options.on, options)
+        found += stale_files(theirs)
     unlimited = list(without_output_limit(catalogs))
     for name in unlimited if options.warnings else []:
         print(f"warning: {name}: no max_output_tokens")

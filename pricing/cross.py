@@ -16,7 +16,6 @@ from copy import deepcopy
 from decimal import Decimal
 
 from files import FILES, Catalog
-from pairs import Catalogs
 from published.sellers import SELLERS
 from rules import clean
 
@@ -25,9 +24,8 @@ FALLBACKS = (("cache_read_", "cache_read"), ("cache_write_", "cache_write"), ("i
 COUNTED = ("_unit", "_second", "_character", "_pixel", "search", "grounding", "session", "page", "_annotated")
 
 
-def check(catalogs, day, options):
+def check(catalogs, theirs, day, options):
     """Prints the table; returns the differences that no note explains."""
-    theirs = Catalogs()
     unexplained, totals = [], Counter()
     print(table_line("provider", {title: title for title in COLUMNS}))
     for catalog in catalogs:

@@ -132,6 +132,13 @@ def generated(catalogs, provider):
     return f"{hand}\n{MARK}\n\n{document(models, provider)}", left_out
 
 
+def stale_files(catalogs):
+    """Files whose generated part is not what this program writes: somebody edited below the mark."""
+    for provider in SELLERS:
+        if (FILES / f"{provider}.toml").read_text() != generated(catalogs, provider)[0]:
+            yield f"{provider}.toml: the generated part is not what `make update-prices` writes; write above the line"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("providers", nargs="*", help="default: all")

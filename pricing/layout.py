@@ -34,6 +34,8 @@ MAKERS = {
     "together": r"^([^/]+)/",
     "perplexity": r"^([^/]+)/",
     "groq": r"^([^/]+)/",
+    "azure": r"^([a-zA-Z]+)",
+    "vertex": r"^([a-zA-Z]+)",
 }
 
 
@@ -45,7 +47,7 @@ def section(listing, provider):
     maker = re.match(MAKERS[provider], listing.id) if provider in MAKERS and kind == "Chat" else None
     if provider == "azure" and re.match(r"^(us|eu|apac|us-gov|global|global-standard)/", listing.id):
         return (98, "", "Data zones and deployments by name: `eu/…` is a deployment in the EU data zone")
-    return (ORDER.index(kind), maker[1].lower() if maker else "", f"{kind}: {maker[1]}" if maker else kind)
+    return (ORDER.index(kind), maker[1].lower() if maker else "", f"{kind}: {maker[1].lower()}" if maker else kind)
 
 
 def natural(name):
