@@ -324,3 +324,42 @@ fn refused(frames: &[RunFrame], parent: Option<&RunState>) -> Option<Refusal> {
     let (depth, most) = frames.iter().enumerate().find_map(deep)?;
     Some(Refusal::new(Code::RunLimitExceeded, &own.id, &format!("{depth} runs deep, {most} allowed")))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Call;
+    use crate::clock::{Clock, ManualClock};
+    use crate::guard::{BalanceQuery, Guard, RunOptions};
+    use crate::values::{Bucket, Timestamp, Usage};
+
+    const PRICES: &str =
+        "catalog = 1\nprovider = \"p\"\n[[models.m.prices]]\nrates = { input = \"1\", output = \"2\" }";
+    const CONFIG: &str = "[ledger]\nmax_accounts = 3\n[[budgets]]\nname = \"b\"\nmatch = { feature = \"x\" }\n\
+                          limit = \"1 USD\"\nwindow = \"lifetime\"";
+
+    /// A full ledger forgets idle runs to make room, and the call that needs the room may be of such a run.
+    #[test]
+    fn a_call_whose_own_idle_run_is_forgotten_writes_on_no_other_account() {
+        let clock = ManualClock::new(Timestamp::parse("2026-11-20T10:00:00Z").unwrap());
+        let builder = Guard::builder().config_text("t", CONFIG).prices("p.toml", PRICES);
+        let guard = builder.clock(Clock::Manual(clock.clone())).build().unwrap();
+        let limits = crate::policy::RunLimits { max_calls: Some(5), ..Default::default() };
+        let start = || guard.start_run(RunOptions { limits, ..Default::default() }).unwrap();
+        let runs = [start(), start(), start()];
+        let call = || Call::new("p", "m").input_tokens(100).max_output_tokens(0);
+        let used = Usage::new().with(Bucket::Input, 100);
+        for run in &runs {
+            run.reserve(&call()).unwrap().settle(&used).unwrap();
+        }
+        clock.advance(10 * 24 * 3_600_000);
+        let hold = runs[1].reserve(&call().feature("x")).unwrap();
+        let held =
+            |balance: &crate::engine::Balance| (balance.budget.to_string(), balance.held, balance.spent);
+        let all = guard.balances(&BalanceQuery::default()).unwrap();
+        assert_eq!(all.items.iter().map(held).collect::<Vec<_>>(), [("b".to_owned(), 100_000, 0)]);
+        assert_eq!(runs[1].balances().iter().map(held).collect::<Vec<_>>(), [("run.calls".to_owned(), 1, 0)]);
+        hold.settle(&used).unwrap();
+        let all = guard.balances(&BalanceQuery::default()).unwrap();
+        assert_eq!(all.items.iter().map(held).collect::<Vec<_>>(), [("b".to_owned(), 0, 100_000)]);
+    }
+}

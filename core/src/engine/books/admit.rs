@@ -49,8 +49,14 @@ impl Books {
         if denied {
             return Ok(HoldOutcome::Denied(failures));
         }
-        if missing > 0 && !self.make_room(missing, now) {
-            return Ok(HoldOutcome::TooManyAccounts);
+        if missing > 0 && self.is_full(missing) {
+            if !self.make_room(missing, now) {
+                return Ok(HoldOutcome::TooManyAccounts);
+            }
+            // What was swept may have been an idle account of this very call: a run that nobody ended.
+            for (leg, place) in request.accounts().zip(&mut places) {
+                *place = self.find_hashed(leg.key, leg.hash);
+            }
         }
         let key = self.write_hold(now, request, &mut places);
         Ok(HoldOutcome::Held(key, failures))
@@ -142,12 +148,16 @@ impl Books {
     }
 
     pub(super) fn make_room(&mut self, count: usize, now: Timestamp) -> bool {
-        let full = |books: &Self| books.accounts.len().saturating_add(count) > books.limits.max_accounts;
         let mut cursor = Some(0);
-        while let Some(from) = cursor.filter(|_| full(self)) {
+        while let Some(from) = cursor.filter(|_| self.is_full(count)) {
             cursor = self.sweep(now, from);
         }
-        !full(self)
+        !self.is_full(count)
+    }
+
+    /// Whether there is no room for so many more accounts.
+    fn is_full(&self, count: usize) -> bool {
+        self.accounts.len().saturating_add(count) > self.limits.max_accounts
     }
 
     pub(super) fn open(&mut self, leg: &LegRequest<'_>, generation: u64) -> u32 {
