@@ -205,6 +205,29 @@ impl Guard {
         self.guard.cost(&query).map(Cost::new).map_err(|error| errors::fault(py, &error))
     }
 
+    /// The same, and why; as plain values.
+    #[pyo3(signature = (model, usage, *, provider=None, at=None, tier=None, speed=None, geo=None, region=None, **scope))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
+    fn explain_price<'py>(
+        &self,
+        py: Python<'py>,
+        model: &Bound<'_, PyAny>,
+        usage: &Bound<'_, PyAny>,
+        provider: Option<Bound<'_, PyAny>>,
+        at: Option<Bound<'_, PyAny>>,
+        tier: Option<Bound<'_, PyAny>>,
+        speed: Option<Bound<'_, PyAny>>,
+        geo: Option<Bound<'_, PyAny>>,
+        region: Option<Bound<'_, PyAny>>,
+        scope: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let with = [provider, at, tier, speed, geo, region];
+        let query = self.price_query(py, model, usage, with, scope)?;
+        // The price files are read again: other threads go on meanwhile.
+        let told = py.detach(|| self.guard.explain(&query)).map_err(|error| errors::fault(py, &error))?;
+        json::to_py(py, &ffi::explanation(&told))
+    }
+
     /// Any other method of the core, by name; the GIL is released.
     fn invoke<'py>(
         &self,

@@ -201,7 +201,10 @@ class Telling:
         return self.guard.record(**given)
 
     def cost(self, step: Json, given: Json) -> Any:
-        return self.guard.cost(**given)
+        return self.guard.cost(**told_usage(given))
+
+    def explain(self, step: Json, given: Json) -> Any:
+        return self.guard.explain(**told_usage(given))
 
     def endpoint(self, step: Json, given: Json) -> Any:
         return self.guard.invoke("endpoint", given)
@@ -271,6 +274,14 @@ class Telling:
 
     def close_guard(self, step: Json, given: Json) -> None:
         self.guard.close()
+
+
+def told_usage(given: Json) -> Json:
+    """Totals that include their parts are a usage too."""
+    if "inclusive" not in given:
+        return given
+    rest = {key: value for key, value in given.items() if key != "inclusive"}
+    return {**rest, "usage": spendrail.Usage.inclusive(**given["inclusive"])}
 
 
 def shown(body: Callable[[], Any]) -> Any:

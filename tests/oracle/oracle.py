@@ -11,7 +11,7 @@ import settle
 from accounts import Fact
 from amounts import Denial, Fault, posted, shown, usd_exact
 from policy import limits_of, matches, read, same_unit, zone
-from prices import Catalog, checked_usage, inclusive
+from prices import Catalog, chain_of, checked_usage, inclusive, is_input, key_of, total
 from reserve import Plan, context_of, day, legs_of, plan, plan_tool, verdict, would_deny
 from runs import ACCOUNTS, Run, remember, tightened
 from state import Hold, SetLimit, State, scope_of
@@ -323,6 +323,38 @@ class Oracle:
         shown_lines = [{**line, "amount": shown(line["amount"])} for line in lines]
         return {"cost": shown(cost), "lines": shown_lines, "unpriced": unpriced}
 
+    def do_explain(self, _: Any, with_: Any) -> Any:
+        """As far as it can be told without a second catalog: how the name was found, what each line is made of."""
+        asked = with_["model"].lower()
+        entry = self.state.pricing.resolve(with_.get("provider"), with_["model"], scope_of(with_))
+        usage, context = checked_usage(with_["usage"]), context_of(with_)
+        cost, lines, unpriced = entry.cost(usage, day(self.state.now), context)
+        table = entry.table(day(self.state.now), total(usage, is_input), context)
+        told = []
+        for line in lines:
+            chain = chain_of(line["bucket"])
+            chain = chain[: chain.index(str(key_of(line["bucket"], table.rates))) + 1]
+            factors = [decimal(factor) for factor, spared in table.factors if chain[-1] not in spared]
+            told.append(
+                {
+                    **line,
+                    "amount": shown(line["amount"]),
+                    "used": usage[line["bucket"]],
+                    "rate": decimal(table.rates[chain[-1]]),
+                    "chain": chain,
+                    "multipliers": [{"factor": factor} for factor in factors],
+                }
+            )
+        by_name = "exact" if asked == entry.model.lower() else "alias"
+        return {
+            "provider": entry.provider,
+            "model": entry.model,
+            "found": entry.terms.stand_in or by_name,
+            "lines": told,
+            "cost": shown(cost),
+            "unpriced": unpriced,
+        }
+
     def do_endpoint(self, _: Any, with_: Any) -> Any:
         if with_["method"] == "GET" or with_["path"].endswith(FREE):
             return {"endpoint": "free"}
@@ -479,6 +511,11 @@ def nested(labels: dict[str, Any]) -> dict[str, Any]:
     tags = {key.removeprefix("tag."): value for key, value in labels.items() if key.startswith("tag.")}
     plain = {key: value for key, value in labels.items() if not key.startswith("tag.")}
     return plain | ({"tags": tags} if tags else {})
+
+
+def decimal(value: Fraction) -> str:
+    """In full, without trailing zeros."""
+    return shown(value)
 
 
 def rest(with_: dict[str, Any], *without: str) -> dict[str, Any]:

@@ -262,7 +262,12 @@ class Entry:
 
 
 def key_of(bucket: str, rates: Rates) -> str | None:
-    """The key that prices a bucket by the fallback chain, from the special to the general."""
+    """The key that prices a bucket by the fallback chain."""
+    return next((name for name in chain_of(bucket) if name in rates), None)
+
+
+def chain_of(bucket: str) -> list[str]:
+    """Where a rate is looked for, from the special to the general."""
     chain = [bucket]
     if bucket in WRITES or bucket == "cache_write_audio":
         chain += ["cache_write"]
@@ -272,7 +277,7 @@ def key_of(bucket: str, rates: Rates) -> str | None:
         chain += ["input"]
     if is_output(bucket):
         chain += ["output"]
-    return next((name for name in chain if name in rates), None)
+    return list(dict.fromkeys(chain))
 
 
 class Catalog:

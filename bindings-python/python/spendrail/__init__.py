@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Stopped,
         UnknownModel,
     )
+    from .explanation import ExplainedLine, ExplainedMultiplier, Explanation, Place, Selection
     from .guard import Guard
     from .receipts import receipt_of
     from .records import Balance, Decision, Failure, Flushed, Page, Reloaded, Stop, ToppedUp
@@ -46,6 +47,9 @@ else:
             ("Balance", "Decision", "Failure", "Flushed", "Page", "Reloaded", "Stop", "ToppedUp"), "records"
         ),
         **dict.fromkeys(("DenialCount", "Entry", "Simulation", "simulate"), "statements"),
+        **dict.fromkeys(
+            ("ExplainedLine", "ExplainedMultiplier", "Explanation", "Place", "Selection"), "explanation"
+        ),
         "Guard": "guard",
         "Run": "run",
         "Tool": "run",
@@ -79,6 +83,9 @@ __all__ = [
     "Denied",
     "Entry",
     "Error",
+    "ExplainedLine",
+    "ExplainedMultiplier",
+    "Explanation",
     "Failure",
     "Flushed",
     "Guard",
@@ -89,6 +96,7 @@ __all__ = [
     "Limit",
     "LoopDetected",
     "Page",
+    "Place",
     "RateExceeded",
     "Receipt",
     "Reloaded",
@@ -96,6 +104,7 @@ __all__ = [
     "RunLimit",
     "RunLimitExceeded",
     "Scope",
+    "Selection",
     "Simulation",
     "Stop",
     "Stopped",

@@ -68,9 +68,18 @@ class Usage:
 
     def __new__(cls, **buckets: int) -> Self: ...
     @staticmethod
-    def inclusive(*, input: int, output: int, cache_read: int = 0, cache_write: int = 0, reasoning: int = 0) -> Usage:
-        """From totals that include their parts, as OpenAI reports them: `input` includes `cache_read` and
-        `cache_write`, `output` includes `reasoning`."""
+    def inclusive(
+        *,
+        input: int,
+        output: int = 0,
+        cache_read: int = 0,
+        cache_write: int = 0,
+        reasoning: int = 0,
+        **parts: int,
+    ) -> Usage:
+        """From totals that include their parts, as OpenAI reports them: `input` includes cache reads and writes, audio
+        and images, `output` includes `reasoning`, audio and images. Any rate key can be a part; the parts are
+        disjoint. Errors: `usage_invalid` with the part that is larger than its total."""
     @property
     def input(self) -> int:
         """Uncached text input."""
@@ -183,6 +192,16 @@ class Receipt:
     @property
     def flags(self) -> tuple[str, ...]:
         """What is remarkable: `estimated`, `over_run`, `late`, `repeated`, `unpriced`, `unknown_model`, `no_usage`…"""
+    @property
+    def reported_cost(self) -> Decimal | None:
+        """What the provider says that it invoices; `None` if it does not say so. It is the cost where the flag
+        `reported` is set."""
+    @property
+    def computed_cost(self) -> Decimal | None:
+        """What the catalog makes of the usage, where the cost is what the provider reports."""
+    @property
+    def computed(self) -> Cost | None:
+        """The same line by line."""
     @property
     def repeated(self) -> bool:
         """The same settle was done before; nothing was posted now."""
@@ -397,8 +416,24 @@ class Guard:
         tier: str | None = None,
         speed: str | None = None,
         geo: str | None = None,
+        region: str | None = None,
+        **scope: Any,
     ) -> Cost:
-        """The exact cost of a usage, line by line, under the prices in force. Errors: `UnknownModel`."""
+        """The exact cost of a usage, line by line, under the prices in force; for the labels given and those of the
+        block around, where prices are agreed for some scopes only. Errors: `UnknownModel`."""
+    def explain_price(
+        self,
+        model: str,
+        usage: Usage | Mapping[str, int],
+        *,
+        provider: str | None = None,
+        at: datetime | str | None = None,
+        tier: str | None = None,
+        speed: str | None = None,
+        geo: str | None = None,
+        region: str | None = None,
+        **scope: Any,
+    ) -> dict[str, Any]: ...
     def invoke(self, method: str, args: Mapping[str, Any]) -> Any: ...
     def open_run(self, options: dict[str, Any], parent: Run | None = None) -> Run: ...
     def resume_native(self, carried: object) -> Run: ...

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
     from ._native import Cost, Hold, ManualClock, Receipt, Usage
     from .config import Budget, Limit, RunLimit, Telemetry
+    from .explanation import Explanation
     from .statements import Entry
 
     Client = TypeVar("Client")
     F = TypeVar("F")
     T = TypeVar("T")
-    Event = Literal["settled", "denied", "threshold", "over_run", "loop", "stopped", "reloaded", "reload_failed"]
+    Event = Literal["settled", "denied", "threshold", "over_run", "loop", "stopped", "reloaded", "reload_failed", "cost_differs"]
     Listener = Callable[[dict[str, Any]], object]
 
 
@@ -127,6 +128,30 @@ class Guard(_native.Guard):
     async def acost(self, model: str, usage: Usage | Mapping[str, int], **context: Any) -> Cost:
         """As `cost`."""
         return self.cost(model, usage, **context)
+
+    def explain(
+        self,
+        model: str,
+        usage: Usage | Mapping[str, int],
+        *,
+        provider: str | None = None,
+        at: datetime | str | None = None,
+        tier: str | None = None,
+        speed: str | None = None,
+        geo: str | None = None,
+        region: str | None = None,
+        **scope: Any,
+    ) -> Explanation:
+        """As `cost`, and why: which price entry, which file and line, which period, tier, length, variant and
+        multiplier. `print` it. The price files are read again for it. Errors: `UnknownModel`."""
+        from .explanation import explanation
+
+        context = {"provider": provider, "at": at, "tier": tier, "speed": speed, "geo": geo, "region": region}
+        return explanation(self.explain_price(model, usage, **context, **scope))
+
+    async def aexplain(self, model: str, usage: Usage | Mapping[str, int], **context: Any) -> Explanation:
+        """As `explain`, without holding up the event loop."""
+        return await _in_thread(lambda: self.explain(model, usage, **context))
 
     # -- scopes and runs -------------------------------------------------------------------------
 

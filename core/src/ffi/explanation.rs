@@ -35,8 +35,8 @@ fn place(place: &Place) -> Value {
 
 fn selection(selection: &Selection) -> Value {
     json!({
-        "from": selection.from.map(|at| at.to_string()),
-        "to": selection.to.map(|at| at.to_string()),
+        "begins": selection.begins.map(|at| at.to_string()),
+        "ends": selection.ends.map(|at| at.to_string()),
         "period_place": selection.period_place.as_ref().map(place),
         "source": selection.source.as_deref(),
         "note": selection.note.as_deref(),

@@ -148,8 +148,8 @@ impl Told<'_> {
         let period = selected.period;
         let spot = Spot { from: selected.listed_from, variant: selected.variant, input_gt: None };
         Selection {
-            from: period.from.map(|date| date.0),
-            to: selected.until.map(|date| date.0),
+            begins: period.from.map(|date| date.0),
+            ends: selected.until.map(|date| date.0),
             period_place: self.origins.period(provider, model, selected.listed_from),
             source: period.source.as_deref().map(Label::from),
             note: period.note.as_deref().map(Label::from),

@@ -44,9 +44,9 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// When the prices begin; `None`: since ever.
-    pub from: Option<Timestamp>,
+    pub begins: Option<Timestamp>,
     /// When they end.
-    pub to: Option<Timestamp>,
+    pub ends: Option<Timestamp>,
     /// Where the period stands.
     pub period_place: Option<Place>,
     /// What the file cites for it.
@@ -151,8 +151,8 @@ impl Explanation {
 impl Selection {
     fn facts(&self, of: &Explanation, out: &mut Vec<(&'static str, String)>) {
         let at = |place: &Option<Place>| place.as_ref().map_or_else(String::new, |place| format!(" ({place})"));
-        let from = self.from.map_or_else(|| "since ever".to_owned(), |from| format!("from {from}"));
-        let to = self.to.map_or_else(String::new, |to| format!(" until {to}"));
+        let from = self.begins.map_or_else(|| "since ever".to_owned(), |from| format!("from {from}"));
+        let to = self.ends.map_or_else(String::new, |to| format!(" until {to}"));
         out.push(("period", format!("{from}{to}, the last that has begun at {}{}", of.at, at(&self.period_place))));
         let priced = self.tier.unwrap_or(Tier::Standard);
         let asked = of.asked_tier.filter(|asked| *asked != priced);
