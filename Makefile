@@ -4,7 +4,7 @@ NODE ?= node
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup demo test mutants bench bench-gate lint stubs prices check-prices update-prices deny
+.PHONY: fuzz faults-reload differential help setup demo test mutants bench bench-gate lint stubs prices check-prices update-prices deny
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -56,3 +56,12 @@ update-prices: setup ## rewrite the generated part of the price files from two p
 
 deny: ## licences, duplicates and sources of dependencies (needs cargo-deny)
 	cargo deny check
+
+SECONDS ?= 60
+TARGET ?= all
+
+fuzz: ## damaged input for everything that is parsed: SECONDS=600 for each target, TARGET=policy for one
+	cargo run --release --quiet -p spendrail-fuzz -- $(SECONDS) $(TARGET)
+
+faults-reload: ## a price file of 3 MB swapped 1,000 times under 8 threads of calls
+	SPENDRAIL_SWAPS=1000 SPENDRAIL_MODELS=4500 cargo test --release --quiet -p spendrail-tests --test traffic -- --nocapture

@@ -252,7 +252,7 @@ class Telling:
         return self.guard.price_report()
 
     def warnings(self, step: Json, given: Json) -> Any:
-        return self.guard.warnings()
+        return self.guard.warnings
 
     def reload(self, step: Json, given: Json) -> None:
         """Writes the files and reads them; after an error the files that were good stand there again."""

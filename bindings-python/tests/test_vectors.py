@@ -27,7 +27,9 @@ class InCode(Telling):
 
 
 def writes_files(story: dict[str, Any]) -> bool:
-    """Reads its files again, or has one that is no object."""
+    """Reads its files again, or has one that is no object, or one of another tool: in code, only ours are objects."""
+    if story["topic"] == "imports":
+        return True
     texts = [story.get("config", {}), *story.get("prices", [])]
     return any(step["do"] == "reload" for step in story.get("steps", [])) or not all(isinstance(one, dict) for one in texts)
 

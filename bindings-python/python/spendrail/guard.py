@@ -304,12 +304,12 @@ class Guard(_native.Guard):
         """The version of the prices in force."""
         return str(self.invoke("price_version", {}))
 
-    @property
     def price_report(self) -> dict[str, Any]:
         """What the price files in force brought, file by file: models, what was skipped, rounded and held back (each
         with its count and the first hundred)."""
         return dict(self.invoke("price_report", {}))
 
+    @property
     def warnings(self) -> list[str]:
         """What a person should know about the configuration in force, although it is no error."""
         return list(self.invoke("warnings", {}))
