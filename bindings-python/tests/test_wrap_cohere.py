@@ -69,6 +69,13 @@ def test_the_original_is_not_guarded(guard: spendrail.Guard, command: cohere.Cli
     assert spent(guard, **ACME) == (0, 0, 0)
 
 
+def test_more_labels_are_no_second_guard(guard: spendrail.Guard, command: cohere.ClientV2, provider: Provider) -> None:
+    client = guard.wrap(guard.wrap(command), **ACME)
+    with guard.run(max_calls=1):
+        assert receipt(client.chat(**ask())).flags == ()
+    assert spent(guard, **ACME) == (billed(provider), 0, 0)
+
+
 # -- whole replies ---------------------------------------------------------------------------------
 
 

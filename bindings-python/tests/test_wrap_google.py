@@ -66,6 +66,13 @@ def test_a_copy_outlives_the_original(guard: spendrail.Guard, provider: Provider
     assert client.models.generate_content(model=GEMINI, contents=QUESTION, config=config()).text
 
 
+def test_more_labels_are_no_second_guard(guard: spendrail.Guard, gemini: genai.Client, provider: Provider) -> None:
+    client = guard.wrap(guard.wrap(gemini), **ACME)
+    with guard.run(max_calls=1):
+        assert receipt(client.models.generate_content(model=GEMINI, contents=QUESTION, config=config())).flags == ()
+    assert spent(guard, **ACME) == (billed(provider), 0, 0)
+
+
 # -- whole replies ---------------------------------------------------------------------------------
 
 
@@ -322,3 +329,10 @@ def test_calls_belong_to_the_scope_and_run_around_them(guard: spendrail.Guard, g
         with pytest.raises(spendrail.RunLimitExceeded):
             client.models.generate_content(model=GEMINI, contents="again", config=config())
     assert spent(guard, tenant="globex")[0] == run.spent
+
+
+def test_half_a_client_can_be_wrapped(guard: spendrail.Guard, gemini: genai.Client, provider: Provider) -> None:
+    client = guard.wrap(gemini.aio, **ACME)
+    reply = asyncio.run(client.models.generate_content(model=GEMINI, contents=QUESTION, config=config()))
+    assert receipt(reply).flags == ()
+    assert spent(guard, **ACME) == (billed(provider), 0, 0)
