@@ -111,7 +111,7 @@ def test_an_async_reply_too(guard: spendrail.Guard, gemini: genai.Client, provid
 def test_vertex_is_another_provider(guard: spendrail.Guard, provider: Provider) -> None:
     token = _Token()  # type: ignore[no-untyped-call]
     vertex = client_of(provider.url, api_key=None, vertexai=True, project="p", location="l", credentials=token)
-    assert google_wrap.provider_of(vertex) == "vertex"
+    assert google_wrap.provider_of(vertex, guard) == "vertex"
     client = guard.wrap(vertex, **ACME)
     reply = client.models.generate_content(model=GEMINI, contents=QUESTION, config=config())
     assert "/projects/p/locations/l/publishers/google/" in provider.journal.to_json()["requests"][0]["path"]
