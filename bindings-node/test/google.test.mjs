@@ -74,6 +74,13 @@ describe("the copy", () => {
     assert.equal((await bill(tenant)).requests, 1);
     assert.deepEqual(await booked(guard, tenant), { spent: 0, held: 0, unconfirmed: 0 });
   });
+
+  test("more labels are no second guard", async () => {
+    const { guard, gemini, tenant } = customer("labels");
+    const reply = await guard.wrap(gemini, { feature: "f" }).models.generateContent(ask());
+    assert.deepEqual(receiptOf(reply).flags, []);
+    await agrees({ guard, tenant });
+  });
 });
 
 describe("what is answered is what is booked", () => {

@@ -329,6 +329,11 @@ export class Guard {
     return this.#held(handle, run);
   }
 
+  /** @internal The catalog's id of a provider, by one of its names or by the host that it serves from. */
+  providerNamed(name: string): string | null {
+    return this.#ask("provider", { name }) as string | null;
+  }
+
   /** @internal What is known of an endpoint. */
   endpoint(provider: string, method: string, path: string): { endpoint: string; api?: string } {
     return this.#ask("endpoint", { provider, method, path }) as { endpoint: string; api?: string };

@@ -54,6 +54,18 @@ def test_copies_of_copies_stay_guarded(gpt: openai.OpenAI, provider: Provider, a
     assert requests(provider) == 1, "the original is not guarded"
 
 
+def test_the_host_tells_whose_server_it_is(guard: spendrail.Guard) -> None:
+    def provider_of(client: Any, **more: Any) -> str:
+        return str(guard.wrap(client, **more).__dict__["_spendrail"].provider)
+
+    groq = openai.OpenAI(api_key="k", base_url="https://api.groq.com/openai/v1")
+    assert provider_of(openai.OpenAI(api_key="k")) == "openai"
+    assert provider_of(groq) == "groq"
+    assert provider_of(groq, provider="openai") == "openai", "what is said wins"
+    assert provider_of(openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9/v1")) == "openai"
+    assert provider_of(anthropic.Anthropic(api_key="k", base_url="https://api.deepseek.com/anthropic")) == "deepseek"
+
+
 def test_other_clients_are_refused(guard: spendrail.Guard) -> None:
     with pytest.raises(spendrail.InvalidInput, match="no client that can be wrapped") as refused:
         guard.wrap(object())

@@ -81,6 +81,13 @@ def test_other_services_are_refused(guard: spendrail.Guard) -> None:
         guard.wrap(other)
 
 
+def test_more_labels_are_no_second_guard(guard: spendrail.Guard, bedrock: Any, provider: Provider) -> None:
+    client = guard.wrap(guard.wrap(bedrock), **ACME)
+    with guard.run(max_calls=1):
+        assert receipt(client.converse(**ask())).flags == ()
+    assert spent(guard, **ACME) == (billed(provider), 0, 0)
+
+
 # -- whole replies ---------------------------------------------------------------------------------
 
 

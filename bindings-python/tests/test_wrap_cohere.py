@@ -69,6 +69,13 @@ def test_the_original_is_not_guarded(guard: spendrail.Guard, command: cohere.Cli
     assert spent(guard, **ACME) == (0, 0, 0)
 
 
+def test_more_labels_are_no_second_guard(guard: spendrail.Guard, command: cohere.ClientV2, provider: Provider) -> None:
+    client = guard.wrap(guard.wrap(command), **ACME)
+    with guard.run(max_calls=1):
+        assert receipt(client.chat(**ask())).flags == ()
+    assert spent(guard, **ACME) == (billed(provider), 0, 0)
+
+
 # -- whole replies ---------------------------------------------------------------------------------
 
 
@@ -221,6 +228,20 @@ def test_streams_settle_by_their_final_usage(
 
     asyncio.run(main())
     assert spent(guard, **ACME) == (billed(provider), 0, 0)
+
+
+def test_streams_of_the_first_version_too(guard: spendrail.Guard, provider: Provider) -> None:
+    client = guard.wrap(client_of(provider.url, kind=cohere.Client), **ACME)
+    stream = client.chat_stream(model=COMMAND, message="Hello", max_tokens=50)
+    assert [event.event_type for event in stream][-1] == "stream-end"
+    assert receipt(stream).flags == ()
+    assert spent(guard, **ACME) == (billed(provider), 0, 0)
+    left: Any = client.chat_stream(model=COMMAND, message="Hello <<provider: output=150 delay_ms=1>>", max_tokens=200)
+    for _ in range(4):
+        next(left)
+    left.close()
+    assert "estimated" in receipt(left).flags
+    assert spent(guard, **ACME)[1:] == (0, 0)
 
 
 @pytest.mark.parametrize("how", ["close", "drop", "async"])

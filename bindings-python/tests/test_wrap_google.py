@@ -66,6 +66,13 @@ def test_a_copy_outlives_the_original(guard: spendrail.Guard, provider: Provider
     assert client.models.generate_content(model=GEMINI, contents=QUESTION, config=config()).text
 
 
+def test_more_labels_are_no_second_guard(guard: spendrail.Guard, gemini: genai.Client, provider: Provider) -> None:
+    client = guard.wrap(guard.wrap(gemini), **ACME)
+    with guard.run(max_calls=1):
+        assert receipt(client.models.generate_content(model=GEMINI, contents=QUESTION, config=config())).flags == ()
+    assert spent(guard, **ACME) == (billed(provider), 0, 0)
+
+
 # -- whole replies ---------------------------------------------------------------------------------
 
 
@@ -104,7 +111,7 @@ def test_an_async_reply_too(guard: spendrail.Guard, gemini: genai.Client, provid
 def test_vertex_is_another_provider(guard: spendrail.Guard, provider: Provider) -> None:
     token = _Token()  # type: ignore[no-untyped-call]
     vertex = client_of(provider.url, api_key=None, vertexai=True, project="p", location="l", credentials=token)
-    assert google_wrap.provider_of(vertex) == "vertex"
+    assert google_wrap.provider_of(vertex, guard) == "vertex"
     client = guard.wrap(vertex, **ACME)
     reply = client.models.generate_content(model=GEMINI, contents=QUESTION, config=config())
     assert "/projects/p/locations/l/publishers/google/" in provider.journal.to_json()["requests"][0]["path"]
@@ -322,3 +329,10 @@ def test_calls_belong_to_the_scope_and_run_around_them(guard: spendrail.Guard, g
         with pytest.raises(spendrail.RunLimitExceeded):
             client.models.generate_content(model=GEMINI, contents="again", config=config())
     assert spent(guard, tenant="globex")[0] == run.spent
+
+
+def test_half_a_client_can_be_wrapped(guard: spendrail.Guard, gemini: genai.Client, provider: Provider) -> None:
+    client = guard.wrap(gemini.aio, **ACME)
+    reply = asyncio.run(client.models.generate_content(model=GEMINI, contents=QUESTION, config=config()))
+    assert receipt(reply).flags == ()
+    assert spent(guard, **ACME) == (billed(provider), 0, 0)

@@ -62,6 +62,13 @@ def test_a_copy_outlives_the_original(guard: spendrail.Guard, provider: Provider
     assert client.chat.complete(**ask()).choices
 
 
+def test_more_labels_are_no_second_guard(guard: spendrail.Guard, mistral: Mistral, provider: Provider) -> None:
+    client = guard.wrap(guard.wrap(mistral), **ACME)
+    with guard.run(max_calls=1):
+        assert receipt(client.chat.complete(**ask())).flags == ()
+    assert spent(guard, **ACME) == (billed(provider), 0, 0)
+
+
 # -- whole replies ---------------------------------------------------------------------------------
 
 

@@ -203,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
             200,
             entry,
             {
-                "content-type": getattr(api, "CONTENT_TYPE", "text/event-stream; charset=utf-8"),
+                "content-type": content_type(api, request),
                 "transfer-encoding": "chunked",
             },
         )
@@ -332,6 +332,13 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json(400, {"error": f"prices: {problem}"})
         self.journal.set_prices(prices)
         return self._json(200, {"version": prices.version})
+
+
+def content_type(api: ModuleType, request: Request) -> str:
+    """What the stream of an API is."""
+    if hasattr(api, "content_type"):
+        return str(api.content_type(request))
+    return str(getattr(api, "CONTENT_TYPE", "text/event-stream; charset=utf-8"))
 
 
 def main() -> int:

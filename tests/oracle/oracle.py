@@ -19,7 +19,12 @@ from windows import instant
 
 ENDPOINTS = ("/chat/completions", "/responses", "/embeddings", "/completions", "/messages")
 SETTLES = ("settle", "settle_token", "finish", "close", "cut", "abandon")
-FREE = ("/models", "/files", "/count_tokens")
+CLOUDS = {
+    "aws": ("/converse", "/converse-stream", "/invoke", "/invoke-with-response-stream"),
+    "google": (":generateContent", ":streamGenerateContent", ":embedContent", ":batchEmbedContents"),
+    "cohere": ("/chat", "/embed", "/rerank"),
+}
+FREE = ("/models", "/files", "/count_tokens", "/count-tokens", ":countTokens")
 
 
 def start(story: dict[str, Any]) -> tuple[Oracle | None, dict[str, Any]]:
@@ -358,7 +363,7 @@ class Oracle:
     def do_endpoint(self, _: Any, with_: Any) -> Any:
         if with_["method"] == "GET" or with_["path"].endswith(FREE):
             return {"endpoint": "free"}
-        if with_["path"].endswith(ENDPOINTS):
+        if with_["path"].endswith((*ENDPOINTS, *CLOUDS.get(with_["provider"], ()))):
             return {"endpoint": "guarded"}
         return {"endpoint": "unguarded"}
 

@@ -2,7 +2,7 @@
 import { type Client, classNames, type Sdk } from "./client";
 
 const PLATFORMS = {
-  Bedrock: "bedrock",
+  Bedrock: "aws",
   Vertex: "vertex",
   Foundry: "azure",
   AWS: "aws",

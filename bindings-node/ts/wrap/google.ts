@@ -137,7 +137,7 @@ async function sent(
   const attempt: Fetch = async (url, init) => {
     attempts += 1;
     try {
-      return await active(native.holdSpan(Hold.of(call.hold).handle), () => fetcher(url, init));
+      return await active(native.holdSpan(Hold.handle(call.hold)), () => fetcher(url, init));
     } catch (error) {
       if (!neverSent(error)) lost += 1;
       throw error;

@@ -41,8 +41,16 @@ export function wrap<C extends object>(guard: Guard, client: C, options: WrapOpt
       labels: merged,
     }) as C;
   }
-  const guarded = { guard, sdk, bare: client, provider: provider ?? sdk.providerOf(client), labels };
+  const own = provider ?? hosted(guard, client) ?? sdk.providerOf(client);
+  const guarded = { guard, sdk, bare: client, provider: own, labels };
   return install(copy(client, sdk), guarded) as C & Client;
+}
+
+/** Whose compatible server a client of the common kind is aimed at, if the catalog knows the host. */
+function hosted(guard: Guard, client: Client): string | null {
+  if (!["OpenAI", "Anthropic"].includes(client.constructor.name) || !URL.canParse(client.baseURL))
+    return null;
+  return guard.providerNamed(new URL(client.baseURL).hostname);
 }
 
 function copy(client: Client, sdk: Sdk): Client {

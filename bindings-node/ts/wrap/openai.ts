@@ -14,7 +14,7 @@ export const openai: Sdk = {
   providerOf(client) {
     const names = classNames(client);
     if (names.some((name) => name.includes("Azure"))) return "azure";
-    return names.some((name) => name.includes("Bedrock")) ? "bedrock" : "openai";
+    return names.some((name) => name.includes("Bedrock")) ? "aws" : "openai";
   },
 
   /** This SDK makes no spans of its own. */

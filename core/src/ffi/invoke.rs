@@ -80,6 +80,10 @@ pub fn invoke(guard: &Guard, method: &str, args: &Value) -> Result<Value> {
         "warnings" => guard.warnings().map(|warnings| json!(warnings)),
         "statement" => super::statement::statement(guard, args),
         "endpoint" => endpoint(guard, args),
+        "provider" => {
+            let name = read(args, |table| needed(table, "name"))?;
+            Ok(guard.provider_named(&name)?.map_or(Value::Null, |id| json!(&*id)))
+        }
         "stats" => Ok(json!({ "dropped_events": guard.dropped_events()? })),
         other => {
             let shown: String = other.chars().take(40).collect();

@@ -4,8 +4,10 @@ use super::admit::{self, Outcome};
 use super::{Guard, ReserveError};
 use crate::codes::Code;
 use crate::engine::{Call, Denial, Refusal};
+use crate::error::Result;
 use crate::policy::Mode;
 use crate::requests::{self, Api, Endpoint};
+use crate::values::Label;
 use std::sync::Arc;
 
 /// What becomes of a request that a wrapped client is about to send.
@@ -21,12 +23,25 @@ pub enum Passage {
 }
 
 impl Guard {
+    /// The catalog's id of a provider, by any of its names or by the host that it serves from.
+    ///
+    /// # Errors
+    /// `ledger_not_shared`.
+    pub fn provider_named(&self, name: &str) -> Result<Option<Label>> {
+        Ok(self.state()?.rules.load().catalog.provider(name))
+    }
+
     /// Looks up the endpoint of a request by the call's provider, method and path. One that may cost money and that
     /// is not understood is denied, and reported as every denial is.
     ///
     /// # Errors
     /// [`ReserveError::Denied`] with `unguarded_endpoint`; [`ReserveError::Failed`].
-    pub fn passage(&self, call: &Call, method: &str, path: &str) -> Result<Passage, ReserveError> {
+    pub fn passage(
+        &self,
+        call: &Call,
+        method: &str,
+        path: &str,
+    ) -> std::result::Result<Passage, ReserveError> {
         let provider = call.provider.as_deref().unwrap_or_default();
         match requests::endpoint(provider, method, path) {
             Endpoint::Guarded(api) => return Ok(Passage::Guarded(api)),
@@ -54,6 +69,15 @@ impl Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_are_names_of_providers() {
+        let guard = Guard::builder().config_text("t", "").build().unwrap();
+        let told = |name: &str| guard.provider_named(name).unwrap().map(|id| id.to_string());
+        assert_eq!(told("api.groq.com").as_deref(), Some("groq"));
+        assert_eq!(told("bedrock").as_deref(), Some("aws"));
+        assert_eq!(told("llm.example.com"), None);
+    }
 
     #[test]
     fn what_may_cost_is_denied_unless_it_is_listed_or_nothing_is_enforced() {

@@ -143,7 +143,9 @@ fn segments<'a>(provider: &str, path: &'a str) -> Option<Segments<'a>> {
     }
     loop {
         match segments.as_slice() {
-            ["v1" | "v1beta" | "v1beta1" | "v1alpha" | "api" | "openai" | "upload", _, ..] => drop(segments.remove(0)),
+            ["v1" | "v1beta" | "v1beta1" | "v1alpha" | "api" | "openai" | "upload", _, ..] => {
+                segments.remove(0);
+            }
             ["deployments" | "engines", _, _, ..] if provider != "anthropic" => drop(segments.drain(..2)),
             _ => return Some(segments),
         }
@@ -161,15 +163,10 @@ fn guarded(provider: &str, segments: &[&str]) -> Option<Api> {
             _ => None,
         };
     }
-    if provider == "cohere" {
-        return match segments {
-            ["chat"] | ["v2", "chat"] => Some(Api::CohereChat),
-            ["embed"] | ["v2", "embed"] => Some(Api::CohereEmbed),
-            ["rerank"] | ["v2", "rerank"] => Some(Api::CohereRerank),
-            _ => None,
-        };
-    }
     match segments {
+        ["chat"] | ["v2", "chat"] if provider == "cohere" => Some(Api::CohereChat),
+        ["embed"] | ["v2", "embed"] if provider == "cohere" => Some(Api::CohereEmbed),
+        ["rerank"] | ["v2", "rerank"] if provider == "cohere" => Some(Api::CohereRerank),
         // An agent's request is a chat; only its model is told by the agent.
         ["agents", "completions"] => Some(Api::OpenAiChat),
         ["messages"] => Some(Api::AnthropicMessages),
@@ -388,6 +385,8 @@ mod tests {
             assert_eq!(endpoint("cohere", "POST", path), Endpoint::Guarded(api), "{path}");
             assert_eq!(endpoint("openai", "POST", path), Endpoint::Unguarded, "{path}");
         }
+        let compatible = endpoint("cohere", "POST", "/compatibility/v1/chat/completions");
+        assert_eq!(compatible, Endpoint::Guarded(Api::OpenAiChat));
     }
 
     #[test]

@@ -12,6 +12,11 @@ from wire import BadRequest, Frame, compact, optional_count, texts
 STOP = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tool": "TOOL_CALL"}
 
 
+def content_type(request: Request) -> str:
+    """What a stream is, in the version of the request."""
+    return "application/stream+json" if "message" in request.body else "text/event-stream"
+
+
 def read(body: dict[str, Any]) -> Request:
     """Errors: `BadRequest` without messages or a message."""
     request = Request("cohere_chat", str(body.get("model", "")), body=body)

@@ -1,8 +1,8 @@
 """Guarded copies of the SDKs' clients.
 
-Adding an SDK: a file with `provider_of(client)` and `guarded_copy(client, guarded)`, and an entry in `_SDKS`. What
-SDKs have in common is in `guarded.py` (reserving), `call.py` (settling), `tap.py` (streams) and `methods.py` (whose
-receipt a reply has); `client.py` is what the two SDKs of the same generator share.
+Adding an SDK: a file with `can_wrap(client)`, `provider_of(client, guard)` and `guarded_copy(client, guarded)`, and an
+entry in `_SDKS`. What SDKs have in common is in `guarded.py` (reserving), `call.py` (settling), `tap.py` (streams) and
+`methods.py` (whose receipt a reply has); `client.py` and `speakeasy.py` are what SDKs of the same generator share.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def wrap(guard: Guard, client: Client, provider: str | None, labels: dict[str, A
         provider, labels = provider or known.provider, {**known.labels, **labels}
     module: Any = _sdk_of(client)
     guard.surround(**labels)  # a label that does not hold is told here
-    made: Client = module.guarded_copy(client, Guarded(guard, provider or module.provider_of(client), labels))
+    made: Client = module.guarded_copy(client, Guarded(guard, provider or module.provider_of(client, guard), labels))
     return made
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from ..guard import Guard
     from .call import Call
     from .guarded import Guarded
 
@@ -51,7 +52,7 @@ def can_wrap(client: Any) -> bool:
     return bool(client.meta.service_model.service_name == "bedrock-runtime")
 
 
-def provider_of(client: Any) -> str:
+def provider_of(client: Any, guard: Guard) -> str:
     """Who bills."""
     return "aws"
 

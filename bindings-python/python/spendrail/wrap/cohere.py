@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from typing import Any
 
+    from ..guard import Guard
     from .call import Call
     from .guarded import Guarded
 
@@ -34,7 +35,7 @@ def can_wrap(client: Any) -> bool:
     return hasattr(client, "_client_wrapper") and hasattr(client, "_executor") and places.isdisjoint(_PLATFORMS)
 
 
-def provider_of(client: Any) -> str:
+def provider_of(client: Any, guard: Guard) -> str:
     """Who bills."""
     return "cohere"
 

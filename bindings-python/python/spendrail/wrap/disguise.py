@@ -12,7 +12,10 @@ _kinds: dict[tuple[type, Callable[[Any], dict[str, Any]]], type] = {}
 
 
 def disguised(kind: Any, members: Callable[[Any], dict[str, Any]]) -> Any:
-    """The subclass of `kind` with what `members(kind)` gives; the same one every time."""
+    """The subclass of `kind` with what `members(kind)` gives; the same one every time. One that is disguised already
+    gets no second disguise."""
+    if is_disguised(kind):
+        return kind
     if (kind, members) not in _kinds:
         own = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
         _kinds[kind, members] = type(kind.__name__, (kind,), {**own, **members(kind)})

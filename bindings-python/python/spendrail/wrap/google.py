@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..guard import Guard
     from .call import Call
     from .guarded import Guarded
 
@@ -30,7 +31,7 @@ def can_wrap(client: Any) -> bool:
     return hasattr(client, "_api_client") and hasattr(client, "models")
 
 
-def provider_of(client: Any) -> str:
+def provider_of(client: Any, guard: Guard) -> str:
     """Who bills."""
     return "vertex" if client._api_client.vertexai else "google"
 

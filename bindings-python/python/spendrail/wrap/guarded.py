@@ -74,6 +74,12 @@ class Guarded:
         return call
 
 
+def provider_at(guard: Guard, url: Any) -> str | None:
+    """Whose server this is, if the catalog knows the host."""
+    told = guard.invoke("provider", {"name": server_of(url)["address"]})
+    return None if told is None else str(told)
+
+
 def refuse_connection(guarded: Guarded, path: str) -> None:
     """A connection in which work is ordered cannot be guarded: it is denied unless the policy lets its path pass."""
     about = {"provider": guarded.provider, "path": path, "method": "GET"}

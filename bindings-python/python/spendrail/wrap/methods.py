@@ -7,7 +7,7 @@ import functools
 import inspect
 
 from ..receipts import remember
-from .guarded import Latest, latest
+from .guarded import MARK, Latest, latest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,10 @@ def follow(resource: Any, kind: type) -> None:
     """Makes the public methods that `resource` has from `kind` say what their replies came of."""
     for name in dir(kind):
         method = inspect.getattr_static(kind, name)
-        if not name.startswith("_") and inspect.isfunction(method):
-            resource.__dict__[name] = followed(getattr(resource, name))
+        if name.startswith("_") or not inspect.isfunction(method):
+            continue
+        own = resource.__dict__.get(name)  # what the SDK itself has put there stays; what it was copied with does not
+        resource.__dict__[name] = followed(method.__get__(resource) if own is None or hasattr(own, MARK) else own)
 
 
 def followed(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,6 +33,7 @@ def followed(method: Callable[..., Any]) -> Callable[..., Any]:
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             return await _awaited(method(*args, **kwargs), Latest())
 
+        setattr(awaited, MARK, True)
         return awaited
 
     @functools.wraps(method)
@@ -43,6 +46,7 @@ def followed(method: Callable[..., Any]) -> Callable[..., Any]:
             latest.reset(token)
         return _remembered(made, box)
 
+    setattr(called, MARK, True)
     return called
 
 

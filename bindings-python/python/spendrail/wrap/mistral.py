@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..guard import Guard
     from .guarded import Guarded
 
 _PROVIDERS = {"MistralAzure": "azure", "MistralGCP": "vertex"}
@@ -20,7 +21,7 @@ def can_wrap(client: Any) -> bool:
     return type(client).__name__.startswith("Mistral") and hasattr(client, "sdk_configuration")
 
 
-def provider_of(client: Any) -> str:
+def provider_of(client: Any, guard: Guard) -> str:
     """Who bills: Mistral, or the platform that the client is for."""
     return _PROVIDERS.get(type(client).__name__, "mistral")
 

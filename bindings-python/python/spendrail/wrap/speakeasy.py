@@ -27,7 +27,7 @@ def configuration(original: Any, guarded: Guarded) -> Any:
     made = copy_of(original)
     made.__dict__[MARK] = guarded
     for name in ("client", "async_client"):
-        if (client := getattr(original, name, None)) is not None:
+        if (client := getattr(original, name, None)) is not None and not isinstance(client, _Counting):
             setattr(made, name, _Counting(client))
     return made
 

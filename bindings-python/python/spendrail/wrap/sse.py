@@ -1,4 +1,4 @@
-"""Server-sent events, seen as they pass by."""
+"""The events of a stream, seen as they pass by: server-sent ones, and lines of JSON."""
 
 from __future__ import annotations
 
@@ -57,3 +57,22 @@ class Events:
             elif field == b"data":
                 data.append(value.removeprefix(b" "))
         return bool(data) and self._see(name, b"\n".join(data).decode("utf-8", "replace"))
+
+
+class Lines(Events):
+    """The same for a stream of JSON documents, one a line."""
+
+    __slots__ = ()
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The bytes that may pass now: all."""
+        self._buffer += chunk
+        *lines, rest = bytes(self._buffer).split(b"\n")
+        self._buffer = bytearray(rest)
+        for line in lines:
+            self._event(line)
+        return chunk
+
+    def _event(self, block: bytes) -> bool:
+        text = block.decode("utf-8", "replace").strip()
+        return bool(text) and self._see("", text)

@@ -12,7 +12,7 @@ import json
 from ..receipts import remember
 from .call import error_type
 from .guarded import encode
-from .sse import Events
+from .sse import Events, Lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ def watch(response: Any, call: Call, *, streams: bool) -> None:
     """Settles `call` by this response: at once if its body is here, else when the caller has read or closed it."""
     remember(response, call)
     kind = response.headers.get("content-type", "")
-    is_stream = kind.startswith("text/event-stream") or (streams and "json" not in kind)
-    tap = _Stream(call) if is_stream else _Body(call)
+    in_lines = kind.startswith("application/stream+json")
+    is_stream = in_lines or kind.startswith("text/event-stream") or (streams and "json" not in kind)
+    tap = _Stream(call, Lines if in_lines else Events) if is_stream else _Body(call)
     try:
         body = response.content
     except Exception:  # not read yet: each generation of httpx has its own class for that
@@ -80,11 +81,11 @@ class Parsed:
 class _Stream(Parsed):
     """A stream of bytes that are events."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, cut: type[Events]) -> None:
         super().__init__(call)
         self.pulling = False
         """The response is asked for bytes: that it closes itself meanwhile is no decision of the caller."""
-        self._events = Events(self._see, hides=call.hides_usage)
+        self._events = cut(self._see, hides=call.hides_usage)
 
     def feed(self, chunk: bytes) -> bytes:
         return self._events.feed(chunk)
