@@ -58,7 +58,9 @@ def batched(told: Json) -> Json | None:
         return inside(inside(told, "response"), "body") or inside(inside(told, "result"), "message") or None
     if "recordId" in told:
         return inside(told, "modelOutput") or None
-    return inside(told, "response") if "candidates" in inside(told, "response") else None
+    # Code Assist puts a single reply into a `response` too.
+    line = bool({"key", "request", "metadata"} & set(told))
+    return inside(told, "response") if line and "candidates" in inside(told, "response") else None
 
 
 def unwrapped(told: Json) -> Json:
@@ -68,7 +70,7 @@ def unwrapped(told: Json) -> Json:
     if "usage" in told:
         return told
     for key in ("result", "response", "interaction", "data"):
-        if {"usage", "choices"} & set(inside(told, key)):
+        if {"usage", "choices", "candidates"} & set(inside(told, key)):
             return inside(told, key)
     return told
 

@@ -44,6 +44,8 @@ class Stream:
         """One event. Its shape tells whose it is. Usage is cumulative: the last value wins."""
         if {"choices", "type"} & set(inside(event, "data")):
             event = event["data"]
+        if "candidates" in inside(event, "response"):
+            event = event["response"]
         kind = str(event.get("type", ""))
         if "choices" in event or "x_groq" in event:
             self.chat(event)
@@ -113,6 +115,9 @@ class Stream:
             self.whole.setdefault("responses", [])
             if kind != "response.done":
                 self.whole["responses"] = []
+            known = [one.get("id") for one in self.whole["responses"]]
+            if event["response"].get("id") in known and kind == "response.done":
+                return
             self.whole["responses"].append(event["response"])
             self.finished, self.complete = True, bool(event["response"].get("usage"))
 

@@ -175,7 +175,7 @@ fn is_images(map: &Map<String, Value>) -> bool {
 }
 
 /// The reply inside an envelope: Cloudflare's `result`, an event of Responses or Interactions, the `data` of Mistral's
-/// stream, the `response` of a background completion.
+/// stream, the `response` of a background completion or of Gemini Code Assist.
 pub(super) fn unwrap(map: &Map<String, Value>) -> &Map<String, Value> {
     let kind = map.get("type").and_then(Value::as_str).unwrap_or("");
     if kind.starts_with("response.")
@@ -186,7 +186,9 @@ pub(super) fn unwrap(map: &Map<String, Value>) -> &Map<String, Value> {
     if map.contains_key("usage") {
         return map;
     }
-    let carries = |inner: &&Map<String, Value>| inner.contains_key("usage") || inner.contains_key("choices");
+    let carries = |inner: &&Map<String, Value>| {
+        ["usage", "choices", "candidates"].iter().any(|key| inner.contains_key(*key))
+    };
     ["result", "response", "interaction", "data"]
         .iter()
         .find_map(|key| object(map, key).filter(carries))
@@ -203,6 +205,7 @@ pub(super) fn batched(map: &Map<String, Value>) -> Option<&Map<String, Value>> {
     if map.contains_key("recordId") {
         return object(map, "modelOutput");
     }
-    let is_gemini = |inner: &&Map<String, Value>| inner.contains_key("candidates");
-    object(map, "response").filter(is_gemini)
+    // Code Assist puts a single reply into a `response` too, without what names a line.
+    let is_line = ["key", "request", "metadata"].iter().any(|name| map.contains_key(*name));
+    object(map, "response").filter(|inner| is_line && inner.contains_key("candidates"))
 }

@@ -92,10 +92,13 @@ impl Events {
     }
 }
 
-/// The event inside an envelope: Mistral's SDK puts it into `data`.
+/// The event inside an envelope: Mistral's SDK puts it into `data`, Gemini Code Assist into `response`.
 pub(super) fn unwrap(event: &Event) -> &Event {
-    let inside = object(event, "data");
-    inside.filter(|data| data.contains_key("choices") || data.contains_key("type")).unwrap_or(event)
+    let inside =
+        object(event, "data").filter(|data| data.contains_key("choices") || data.contains_key("type"));
+    let inside =
+        inside.or_else(|| object(event, "response").filter(|inner| inner.contains_key("candidates")));
+    inside.unwrap_or(event)
 }
 
 impl StreamReader {

@@ -62,8 +62,10 @@ pub struct StreamReader {
     whole: Map<String, Value>,
     /// The choices so far, without their content.
     choices: SmallVec<[Choice; 1]>,
-    /// The reply of a Responses stream, which its last event carries whole.
+    /// The reply of a Responses stream, which its last event carries whole; of a session, all of them together.
     last: Option<Box<Reply>>,
+    /// The responses of a session that have ended.
+    responses: SmallVec<[Label; 1]>,
     anomalies: Vec<Anomaly>,
     complete: bool,
     finished: bool,
@@ -100,6 +102,7 @@ impl StreamReader {
             whole: Map::new(),
             choices: SmallVec::new(),
             last: None,
+            responses: SmallVec::new(),
             anomalies: Vec::new(),
             complete: false,
             finished: false,

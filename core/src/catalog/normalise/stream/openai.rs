@@ -6,6 +6,9 @@ use crate::catalog::normalise::reply::{ANOMALIES_MAX, Reply, list, object};
 use crate::catalog::normalise::{groq, openai};
 use serde_json::Value;
 
+/// Most responses of one session that are told apart.
+const RESPONSES_MAX: usize = 1024;
+
 impl StreamReader {
     /// A chunk of Chat Completions or of the older completions.
     pub(super) fn chat(&mut self, event: &Event) {
@@ -70,10 +73,19 @@ impl StreamReader {
         }
     }
 
-    /// Keeps the reply that ends a response. In a Realtime session each is a response of its own, billed on top.
+    /// Keeps the reply that ends a response. In a Realtime session each is a response of its own, billed on top; one
+    /// that is told again is the same.
     fn ended(&mut self, reply: Reply, session: bool) {
+        if let Some(id) = reply.id.as_ref().filter(|_| session) {
+            if self.responses.contains(id) {
+                return;
+            }
+            if self.responses.len() < RESPONSES_MAX {
+                self.responses.push(id.clone());
+            }
+        }
         self.complete = reply.usage.is_some();
-        match self.last.as_deref_mut().filter(|last| session && last.id != reply.id) {
+        match self.last.as_deref_mut().filter(|_| session) {
             Some(all) => {
                 let more = reply.usage.unwrap_or_default();
                 let sum = all.usage.get_or_insert_default();
