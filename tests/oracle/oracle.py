@@ -282,6 +282,12 @@ class Oracle:
         self.names[step["hold"]].stream.feed(with_["event"])
         return {"ok": True}
 
+    def do_lost_attempt(self, step: Any, _: Any) -> Any:
+        if step["hold"] in self.spent_handles:
+            raise Fault("hold_closed")
+        self.names[step["hold"]].lost_attempts += 1
+        return {"ok": True}
+
     def do_finish(self, step: Any, _: Any) -> Any:
         hold = self._take(step)
         usage = hold.stream.buckets()

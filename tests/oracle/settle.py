@@ -28,7 +28,7 @@ def used(nano_usd: int, usage: Usage) -> tuple[tuple[str, int], ...]:
 
 def settle(state: State, hold: Hold, with_: dict[str, Any]) -> dict[str, Any]:
     """Settle a hold, whatever has happened to it since. Refused only for other content under one hold."""
-    cost, nano_usd, usage, flags = bill(state, hold, with_)
+    cost, nano_usd, usage, flags = with_lost_attempts(hold, *bill(state, hold, with_))
     if nano_usd > OPERATION_MAX:
         nano_usd, flags = OPERATION_MAX, flags | {"capped"}
         state.stop_capped(hold.scope)
@@ -49,6 +49,19 @@ def bill(state: State, hold: Hold, with_: dict[str, Any]) -> tuple[Fraction, int
         return reserved, hold.nano_usd, {"input": into, "output": out}, {"estimated", "no_usage"}
     cost, nano_usd, flags = priced(state, hold, usage, served(with_))
     return cost, nano_usd, usage, flags
+
+
+def with_lost_attempts(
+    hold: Hold, cost: Fraction, nano_usd: int, usage: Usage, flags: set[str]
+) -> tuple[Fraction, int, Usage, set[str]]:
+    """Each attempt that nobody answered may have been billed: its input counts, as it was reserved."""
+    if hold.lost_attempts == 0 or hold.entry is None:
+        return cost, nano_usd, usage, flags
+    into = hold.tokens[0]
+    lost = hold.lost_attempts * hold.entry.cost({"input": into}, day(hold.at), hold.tier)[0]
+    beyond = max(nano_usd - posted(cost), 0)
+    usage = usage | {"input": usage.get("input", 0) + hold.lost_attempts * into}
+    return cost + lost, posted(cost + lost) + beyond, usage, flags | {"estimated"}
 
 
 def post(
@@ -137,8 +150,9 @@ def floor(state: State, hold: Hold, what: str) -> dict[str, Any]:
         raise Fault("id_reused")
     usage = floor_of(hold, CANCEL_MARGIN if what == "close" else 0)
     cost = hold.entry.cost(usage, day(hold.at), hold.tier)[0] if hold.entry else Fraction(0)
-    answer = receipt(cost, posted(cost), {"estimated"})
-    return post(state, hold, "settle" if what == "close" else "abandon", answer, used(posted(cost), usage))
+    cost, nano_usd, usage, flags = with_lost_attempts(hold, cost, posted(cost), usage, {"estimated"})
+    what = "settle" if what == "close" else "abandon"
+    return post(state, hold, what, receipt(cost, nano_usd, flags), used(nano_usd, usage))
 
 
 def expire(state: State) -> dict[str, Any]:
