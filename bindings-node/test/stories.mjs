@@ -173,6 +173,8 @@ class Telling {
         hold.chunk(given.event);
         return undefined;
       }
+      case "lost_attempt":
+        return this.hold(step).lostAttempt();
       case "finish":
         return this.hold(step).finish();
       case "close":

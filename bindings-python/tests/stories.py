@@ -185,6 +185,9 @@ class Telling:
         self.streams.add(step["hold"])
         hold.chunk(given["event"])
 
+    def lost_attempt(self, step: Json, given: Json) -> None:
+        self.holds[step["hold"]].lost_attempt()
+
     def finish(self, step: Json, given: Json) -> Any:
         return self.holds[step["hold"]].finish()
 

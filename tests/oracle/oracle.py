@@ -289,6 +289,12 @@ class Oracle:
         self.names[step["hold"]].stream.feed(with_["event"])
         return {"ok": True}
 
+    def do_lost_attempt(self, step: Any, _: Any) -> Any:
+        if step["hold"] in self.spent_handles:
+            raise Fault("hold_closed")
+        self.names[step["hold"]].lost_attempts += 1
+        return {"ok": True}
+
     def do_finish(self, step: Any, _: Any) -> Any:
         return settle.finish(self.state, self._take(step))
 

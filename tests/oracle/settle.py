@@ -69,11 +69,12 @@ def settle(state: State, hold: Hold, with_: dict[str, Any]) -> dict[str, Any]:
 
 def settle_bill(state: State, hold: Hold, made: Bill) -> dict[str, Any]:
     """Post a bill; more than one operation may be is posted as the most and stops the scope."""
+    made = with_lost_attempts(hold, made)
     if made.nano_usd > OPERATION_MAX:
         made.nano_usd = OPERATION_MAX
         made.flags |= {"capped"}
         state.stop_capped(hold.scope)
-    amounts = used(made.nano_usd, made.usage or made.tokens or {})
+    amounts = used(made.nano_usd, made.tokens or made.usage or {})
     return post(state, hold, "settle", made.answer(), amounts)
 
 
@@ -124,6 +125,21 @@ def invoiced(state: State, hold: Hold, made: Bill, reported: Fraction | None) ->
 def provider(hold: Hold) -> str | None:
     """As the catalog names it."""
     return hold.entry.provider if hold.entry else None
+
+
+def with_lost_attempts(hold: Hold, made: Bill) -> Bill:
+    """Each attempt that nobody answered may have been billed: its input counts, as it was reserved."""
+    if hold.lost_attempts == 0 or hold.entry is None:
+        return made
+    into, beyond = hold.tokens[0], max(made.nano_usd - posted(made.cost), 0)
+    cost, lines, _ = hold.entry.cost({"input": into}, day(hold.at), hold.context)
+    made.cost += hold.lost_attempts * cost
+    made.lines = [*made.lines, *(lines * hold.lost_attempts)]
+    made.nano_usd = posted(made.cost) + beyond
+    made.flags |= {"estimated"}
+    counted = made.usage or made.tokens or {}
+    made.tokens = counted | {"input": counted.get("input", 0) + hold.lost_attempts * into}
+    return made
 
 
 def post(
@@ -247,8 +263,9 @@ def floor(state: State, hold: Hold, what: str) -> dict[str, Any]:
     made = Bill(Fraction(0), 0, reply.usage) if hold.entry is None else priced(hold, reply)
     state.not_trusted |= made.doubts
     made.flags |= {"estimated"}
+    made = with_lost_attempts(hold, made)
     end = "settle" if what in ("close", "finish") else "abandon"
-    return post(state, hold, end, made.answer(), used(made.nano_usd, made.usage or {}))
+    return post(state, hold, end, made.answer(), used(made.nano_usd, made.tokens or made.usage or {}))
 
 
 def finish(state: State, hold: Hold) -> dict[str, Any]:

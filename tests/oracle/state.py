@@ -54,6 +54,7 @@ class Hold:
     settled_as: Any = None
     receipt: dict[str, Any] = field(default_factory=dict)
     stream: Stream = field(default_factory=Stream)
+    lost_attempts: int = 0
 
 
 def scope_of(with_: dict[str, Any], run: Run | None = None) -> Scope:

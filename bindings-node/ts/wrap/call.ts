@@ -21,7 +21,7 @@ export class Call {
   tapped = false;
   /** The SDK is reading the reply: if that fails, the SDK may send the request again. */
   parsed = false;
-  /** Replies that broke off and may have been asked for again. */
+  /** Attempts that were sent and brought no whole answer: each may have been billed. */
   lost = 0;
 
   constructor(api: string, hold: Hold, streams: boolean, hidesUsage: boolean) {
@@ -90,6 +90,7 @@ export class Call {
   #end(ending: () => Ending): void {
     if (!this.open) return;
     this.open = false;
+    for (let lost = 0; lost < this.lost; lost += 1) native.lostAttempt(this.#handle);
     let told = ending();
     if (told === 0) {
       // The caller has its reply and must not lose it. One that cannot be read costs what was reserved.

@@ -44,8 +44,6 @@ export class Sending {
   #path = "";
   #signal: AbortSignal | null | undefined;
   #attempts = 0;
-  /** Attempts of which nobody knows what became. */
-  #lost = 0;
 
   constructor(guarded: Guarded, client: Client) {
     this.#guarded = guarded;
@@ -143,11 +141,12 @@ export class Sending {
 
   /** One attempt, sent inside of our span. */
   async attempt(send: () => Promise<Response>): Promise<Response> {
+    const call = this.#call as Call;
     this.#attempts += 1;
     try {
-      return await active(native.holdSpan(Hold.handle((this.#call as Call).hold)), send);
+      return await active(native.holdSpan(Hold.handle(call.hold)), send);
     } catch (error) {
-      if (!neverSent(error)) this.#lost += 1;
+      if (!neverSent(error)) call.lost += 1;
       throw error;
     }
   }
@@ -156,9 +155,13 @@ export class Sending {
     const call = this.#call;
     if (call === undefined || !call.open || call.tapped) return;
     // What the provider refused in so many words, or never got, it did not bill.
-    const lost = this.#lost + call.lost;
-    if (lost === 0 && (this.#attempts > 0 || !isLoss(error))) call.release(errorType(error));
-    else if (call.streams && this.#signal?.aborted === true) call.close();
+    if (call.lost === 0 && (this.#attempts > 0 || !isLoss(error))) {
+      call.release(errorType(error));
+      return;
+    }
+    // How the call ends accounts for one of them itself.
+    call.lost = Math.max(0, call.lost - 1);
+    if (call.streams && this.#signal?.aborted === true) call.close();
     // Silence is not "not spent": the provider may have read the prompt and answered it.
     else call.cut(errorType(error));
   }

@@ -120,6 +120,7 @@ impl Runner {
             }
             "abandon" => drop(self.holds.insert(name(step, "hold"), None)),
             "chunk" => self.chunk(step, with)?,
+            "lost_attempt" => self.hold(step)?.lost_attempt(),
             "finish" => return Ok(ffi::receipt(&self.hold(step)?.finish()?)),
             "close" => return Ok(ffi::receipt(&self.hold(step)?.close()?)),
             "cut" => return Ok(ffi::receipt(&self.hold(step)?.cut(None)?)),
