@@ -190,9 +190,9 @@ class Entry:
             if any(names.matches(glob, self.model) for glob in modifier.get("models", ["**"]))
             and holds(modifier["when"], day, context)
         ]
-        if terms.half_batch and context.get("tier") == "batch":
-            if not any(v["when"].get("tier") == "batch" for v in variants):
-                times.append({"multiply": "0.5", "except": set(PER) - set(TOKEN_BUCKETS)})
+        listed = any(v["when"].get("tier") == "batch" for v in variants)
+        if terms.half_batch and context.get("tier") == "batch" and not listed:
+            times.append({"multiply": "0.5", "except": set(PER) - set(TOKEN_BUCKETS)})
         factors = [(Fraction(one["multiply"]), frozenset(one.get("except", ()))) for one in times]
         for change in terms.changes:
             if change.get("from", "") <= day and ("to" not in change or day < change["to"]):

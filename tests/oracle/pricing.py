@@ -1,4 +1,4 @@
-"""What the operator's `[prices]` makes of the catalog: overrides, prices for what is not listed, which figure counts."""
+"""What the operator's `[prices]` makes of the catalog: overrides, prices where none is listed, which figure counts."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ def settings(table: Any) -> Settings:
 
 
 def only(table: Any, keys: list[str], place: str) -> Any:
+    """The table, if it has no other keys."""
     if not isinstance(table, dict):
         raise Fault("config_invalid", place)
     for key in table:
