@@ -33,7 +33,7 @@ def anthropic(_: Any, __: Any, told: Json, reply: Any, odd: list[str]) -> None:
     if top is None:
         return
     if iterations := listed(usage, "iterations"):
-        top = iterated(top, [one for one in iterations if message(one, []) is not None], reply, odd)
+        top = iterated(top, iterations, reply, odd)
     tools = inside(usage, "server_tool_use")
     counted = {
         "web_search": count(tools, "web_search_requests"),
@@ -61,39 +61,68 @@ def message(usage: Json, odd: list[str]) -> Usage | None:
 
 
 def iterated(top: Usage, iterations: list[Json], reply: Any, odd: list[str]) -> Usage:
-    """The top level is the sum of the `message` entries; all else is billed on top, at its own model."""
-    served = [one["model"] for one in iterations if one.get("type") == "fallback_message"]
-    sum_: Usage = {}
-    unnamed: Usage = {}
-    on_top: Usage = {}
-    parts: dict[str, Usage] = {}
-    turns: dict[str, Usage] = {}
+    """The top level stands for the model's own turns; all else is billed on top, at its own model."""
+    entries: list[tuple[str, str | None, Usage]] = []
     for one in iterations:
-        used, model = message(one, odd) or {}, one.get("model")
-        if one["type"] == "message":
-            plus(sum_, used)
-            if model is None:
-                plus(unnamed, used)
-            elif served and model == served[-1]:
-                plus(turns.setdefault(model, {}), used)
-        elif one["type"] in ("advisor_message", "fallback_message") and model:
+        told = inside(one, "usage") or one
+        if {"input_tokens", "output_tokens"} & set(told):
+            entries.append((one["type"], one.get("model"), message(told, odd) or {}))
+        elif one["type"] != "message":
+            odd.append("iterations")
+    served = next(
+        (model for kind, model, _ in reversed(entries) if kind == "fallback_message" and model), None
+    )
+    base = turns(top, entries, served, odd)
+    parts: dict[str, Usage] = {}
+    for kind, model, used in entries:
+        if kind == "message" or (kind == "fallback_message" and model):
+            continue
+        if kind == "advisor_message" and model:
             plus(parts.setdefault(model, {}), used)
         else:
-            odd += [] if one["type"] == "compaction" else ["iterations"]
-            plus(on_top, used)
-    if tokens(sum_) != tokens(top):
-        odd.append("iterations")
-        base = dict(top)
-    elif served:
-        # What the other models began was declined and is not billed; what the serving one began is.
-        base = unnamed
-        for model, used in turns.items():
-            plus(parts.setdefault(model, {}), used)
-    else:
-        base = dict(top)
+            odd += [] if kind == "compaction" else ["iterations"]
+            plus(base, used)
+    if served is not None and reply.model not in (None, served):
+        # A stream names the model that began.
+        plus(parts.setdefault(served, {}), base)
+        base = {}
     reply.parts += parts.items()
-    plus(base, on_top)
     return base
+
+
+def turns(
+    top: Usage, entries: list[tuple[str, str | None, Usage]], served: str | None, odd: list[str]
+) -> Usage:
+    """What the model that served used, without attempts of others that were declined."""
+
+    def sum_of(*wanted: tuple[str, str | None]) -> Usage:
+        sum_: Usage = {}
+        for kind, model, used in entries:
+            if any(kind == one and (of is None or of == (model or "")) for one, of in wanted):
+                plus(sum_, used)
+        return sum_
+
+    messages = sum_of(("message", None))
+    if served is None:
+        first = next((used for kind, _, used in entries if kind == "message"), top)
+        outputs = total(messages, is_output) == total(top, is_output)
+        if tokens(messages) in (0, tokens(top)):
+            return dict(top)
+        if outputs and total(first, is_input) == total(top, is_input):
+            # The top level has the output of all turns and the input of the first.
+            return messages
+        billed, explained = messages, []
+    else:
+        fallbacks = sum_of(("fallback_message", None))
+        own = sum_of(("message", served), ("fallback_message", None))
+        if tokens(own) == tokens(top):
+            return dict(top)
+        billed = sum_of(("message", served), ("fallback_message", None), ("message", ""))
+        explained = [tokens(billed), tokens(messages), tokens(messages) + tokens(fallbacks)]
+    if tokens(top) in explained:
+        return billed
+    odd.append("iterations")
+    return billed if tokens(billed) > tokens(top) else dict(top)
 
 
 def plus(sum_: Usage, more: Usage) -> None:

@@ -181,12 +181,14 @@ def charge(usage: Json) -> Any:
     cost = usage.get("cost")
     if isinstance(cost, dict):
         return money(cost.get("total_cost"))
-    own = money(cost)
-    if own is None or usage.get("is_byok") is not True:
-        return own
+    own, upstream = money(cost), money(inside(usage, "cost_details").get("upstream_inference_cost"))
+    if own is None:
+        return None
+    # Where it is not said, something that was free of charge although it had one was billed upstream.
+    said = usage.get("is_byok")
+    own_key = said if isinstance(said, bool) else own == 0 and bool(upstream)
     # With the caller's own key the upstream provider charges on top.
-    upstream = money(inside(usage, "cost_details").get("upstream_inference_cost"))
-    return None if upstream is None else own + upstream
+    return own if not own_key else None if upstream is None else own + upstream
 
 
 def transcription(_: Any, __: Any, told: Json, reply: Any, ___: list[str]) -> None:

@@ -193,7 +193,9 @@ class Stream:
         self.piece(delta.get("text"), delta.get("arguments"))
         done = inside(event, "interaction")
         self.keep(done, "model", "service_tier")
-        if event["event_type"].startswith("interaction.complete"):
+        created = event["event_type"] == "interaction.created"
+        running = created or done.get("status") in ("queued", "in_progress")
+        if done and not running:
             self.whole |= {key: done[key] for key in ("usage", "service_tier") if done.get(key)}
             self.finished, self.complete = True, bool(done.get("usage"))
 

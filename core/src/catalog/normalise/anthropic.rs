@@ -6,6 +6,7 @@ use super::tokens::{Convention, Place, Tokens, Written, disjoint};
 use crate::values::scope::Label;
 use crate::values::{Bucket, Usage};
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 
 const CONVENTION: Convention =
     Convention { cache: Place::Outside, reasoning: Place::Inside, total_decides: false };
@@ -35,7 +36,7 @@ pub(super) fn read_usage(map: &Map<String, Value>, reply: &mut Reply, notes: &mu
     let Some(mut usage) = message(map, notes) else { return };
     let iterations = list(map, "iterations");
     if !iterations.is_empty() {
-        add_iterations(iterations, &mut usage, &mut reply.parts, notes);
+        usage = add_iterations(iterations, usage, reply, notes);
     }
     let mut figures = Figures::new(Some(map), notes);
     let mut tools = figures.inside(&["server_tool_use"]);
@@ -76,55 +77,110 @@ fn message(map: &Map<String, Value>, notes: &mut Notes) -> Option<Usage> {
     Some(disjoint(&tokens, CONVENTION, notes))
 }
 
-/// The top level is the sum of the `message` entries. Compactions come on top at the same model; advisors and the
-/// fallback that served come on top at their own. When a fallback served, the `message` entries of the other models
-/// are attempts that were declined and are not billed; its own ones are its earlier turns.
-fn add_iterations(iterations: &[Value], usage: &mut Usage, parts: &mut Vec<Part>, notes: &mut Notes) {
-    let served = iterations.iter().rev().find(|entry| kind(entry) == "fallback_message");
-    let served = served.and_then(|entry| label(entry.get("model")));
-    let (mut messages, mut unnamed, mut compactions) = (Usage::new(), Usage::new(), Usage::new());
-    let (mut on_top, mut turns) = (Vec::new(), Vec::new());
-    for entry in iterations {
-        let Some(used) = entry.as_object().and_then(|map| message(map, notes)) else { continue };
-        match (kind(entry), label(entry.get("model"))) {
-            ("message", model) => {
-                add(&mut messages, &used);
-                match model {
-                    None => add(&mut unnamed, &used),
-                    Some(model) if Some(&model) == served.as_ref() => add_part(&mut turns, model, &used),
-                    Some(_) => {}
-                }
-            }
-            ("advisor_message" | "fallback_message", Some(model)) => add_part(&mut on_top, model, &used),
-            ("compaction", _) => add(&mut compactions, &used),
+/// One entry of the iterations.
+struct Iteration<'a> {
+    kind: &'a str,
+    model: Option<Label>,
+    used: Usage,
+}
+
+/// Bills each iteration once. The top level stands for the `message` entries: their sum, or the output of all with the
+/// input of the first. Compactions come on top at the same model, advisors at their own. When a fallback served, the
+/// `message` entries of the other models are attempts that were declined and are not billed.
+fn add_iterations(listed: &[Value], top: Usage, reply: &mut Reply, notes: &mut Notes) -> Usage {
+    let mut entries: SmallVec<[Iteration<'_>; 8]> = SmallVec::new();
+    for entry in listed {
+        let Some(map) = entry.as_object() else { continue };
+        let (kind, model) = (map.get("type").and_then(Value::as_str).unwrap_or(""), label(map.get("model")));
+        let told = object(map, "usage").unwrap_or(map);
+        if ["input_tokens", "output_tokens"].iter().any(|name| told.contains_key(*name)) {
+            entries.extend(message(told, notes).map(|used| Iteration { kind, model, used }));
+        } else if kind != "message" {
+            notes
+                .add(Rule::Iterations, || format!("an entry of the kind {:?} without tokens", shorten(kind)));
+        }
+    }
+    let fallback = entries.iter().rev().find(|entry| entry.kind == "fallback_message");
+    let served = fallback.and_then(|entry| entry.model.clone());
+    let mut usage = match &served {
+        Some(served) => of_fallback(&entries, served, top, notes),
+        None => of_messages(&entries, top, notes),
+    };
+    let mut parts = Vec::new();
+    for entry in &entries {
+        match (entry.kind, &entry.model) {
+            ("message", _) | ("fallback_message", Some(_)) => {}
+            ("advisor_message", Some(model)) => add_part(&mut parts, model, &entry.used),
+            ("compaction", _) => add(&mut usage, &entry.used),
             (other, _) => {
                 // Not known to be inside the top level: billed on top.
                 notes.add(Rule::Iterations, || format!("an entry of the kind {:?}", shorten(other)));
-                add(&mut compactions, &used);
+                add(&mut usage, &entry.used);
             }
         }
     }
-    if messages.total_tokens() != usage.total_tokens() {
-        // Not the documented sum: the top level stands, nothing is taken off it.
-        let (sum, top) = (messages.total_tokens(), usage.total_tokens());
-        notes.add(Rule::Iterations, || format!("messages {sum}, top level {top}"));
-    } else if served.is_some() {
-        *usage = unnamed;
-        turns.iter().for_each(|part| add_part(&mut on_top, part.model.clone(), &part.usage));
+    if let Some(served) = served.filter(|served| reply.model.as_ref().is_some_and(|model| model != served)) {
+        // A stream names the model that began.
+        add_part(&mut parts, &served, &std::mem::take(&mut usage));
     }
-    if on_top.len() > PARTS_MAX {
-        notes.unreadable(Rule::TooManyModels, || format!("{} models", on_top.len()));
+    if parts.len() > PARTS_MAX {
+        notes.unreadable(Rule::TooManyModels, || format!("{} models", parts.len()));
     }
-    parts.append(&mut on_top);
-    add(usage, &compactions);
+    reply.parts = parts;
+    usage
+}
+
+fn sum<'a>(entries: impl IntoIterator<Item = &'a Iteration<'a>>) -> Usage {
+    let mut sum = Usage::new();
+    entries.into_iter().for_each(|entry| add(&mut sum, &entry.used));
+    sum
+}
+
+/// The turns of one model.
+fn of_messages(entries: &[Iteration<'_>], top: Usage, notes: &mut Notes) -> Usage {
+    let messages = || entries.iter().filter(|entry| entry.kind == "message");
+    let Some(first) = messages().next() else { return top };
+    let all = sum(messages());
+    if all.total_tokens() == top.total_tokens() {
+        // The same, and the top level tells more of it.
+        return top;
+    }
+    if all.total_output() == top.total_output() && first.used.total_input() == top.total_input() {
+        return all;
+    }
+    larger(all, top, notes)
+}
+
+/// The turns of the fallback that served, whatever the top level stands for.
+fn of_fallback(entries: &[Iteration<'_>], served: &Label, top: Usage, notes: &mut Notes) -> Usage {
+    let is_message = |entry: &&Iteration<'_>| entry.kind == "message";
+    let is_turn = |entry: &&Iteration<'_>| {
+        entry.kind == "fallback_message" || (entry.kind == "message" && entry.model.as_ref() == Some(served))
+    };
+    let turns = sum(entries.iter().filter(is_turn));
+    if turns.total_tokens() == top.total_tokens() {
+        return top;
+    }
+    let messages = sum(entries.iter().filter(is_message));
+    let fallbacks = sum(entries.iter().filter(|entry| entry.kind == "fallback_message"));
+    // A turn or a declined attempt: nobody says.
+    let unnamed = sum(entries.iter().filter(|entry| entry.kind == "message" && entry.model.is_none()));
+    let mut billed = turns;
+    add(&mut billed, &unnamed);
+    let everything = messages.total_tokens().saturating_add(fallbacks.total_tokens());
+    let explained = [billed.total_tokens(), messages.total_tokens(), everything];
+    if explained.contains(&top.total_tokens()) { billed } else { larger(billed, top, notes) }
+}
+
+/// Two figures that do not fit: the larger one is billed.
+fn larger(iterations: Usage, top: Usage, notes: &mut Notes) -> Usage {
+    let (sum, total) = (iterations.total_tokens(), top.total_tokens());
+    notes.add(Rule::Iterations, || format!("iterations {sum}, top level {total}"));
+    if sum > total { iterations } else { top }
 }
 
 fn shorten(text: &str) -> String {
     text.chars().take(40).collect()
-}
-
-fn kind(entry: &Value) -> &str {
-    entry.get("type").and_then(Value::as_str).unwrap_or("")
 }
 
 fn add(usage: &mut Usage, more: &Usage) {
@@ -133,11 +189,11 @@ fn add(usage: &mut Usage, more: &Usage) {
     }
 }
 
-fn add_part(parts: &mut Vec<Part>, model: Label, used: &Usage) {
-    if let Some(part) = parts.iter_mut().find(|part| part.model == model) {
+fn add_part(parts: &mut Vec<Part>, model: &Label, used: &Usage) {
+    if let Some(part) = parts.iter_mut().find(|part| part.model == *model) {
         add(&mut part.usage, used);
     } else if parts.len() <= PARTS_MAX {
         // One more than may be is kept, to see that there are too many.
-        parts.push(Part { model, usage: *used });
+        parts.push(Part { model: model.clone(), usage: *used });
     }
 }

@@ -19,9 +19,12 @@ pub(super) fn cost(usage: &Map<String, Value>) -> Option<AttoUsd> {
 /// OpenRouter's charge. With the caller's own key (BYOK) it leaves out what the upstream provider charges, which then
 /// comes on top; else the upstream's charge is a part of it.
 fn open_router(cost: AttoUsd, usage: &Map<String, Value>) -> Option<AttoUsd> {
-    if usage.get("is_byok") != Some(&Value::Bool(true)) {
-        return Some(cost);
-    }
+    let upstream = object(usage, "cost_details").and_then(|d| money(d.get("upstream_inference_cost"), 0));
+    let own_key = match usage.get("is_byok") {
+        Some(Value::Bool(own_key)) => *own_key,
+        // It is not said, but nothing was charged for something that had a charge.
+        _ => cost == AttoUsd::ZERO && upstream.is_some_and(|upstream| upstream > AttoUsd::ZERO),
+    };
     // Without the upstream's charge the whole is not known.
-    cost.checked_add(money(object(usage, "cost_details")?.get("upstream_inference_cost"), 0)?)
+    if own_key { cost.checked_add(upstream?) } else { Some(cost) }
 }

@@ -62,15 +62,17 @@ impl StreamReader {
         }
         let Some(interaction) = object(event, "interaction") else { return };
         self.keep(interaction, &["id", "model", "service_tier"]);
-        let ended = kind.starts_with("interaction.complete") || kind == "interaction.cancelled";
-        if ended {
-            self.finished = true;
-            for name in ["status", "usage", "service_tier"] {
-                if let Some(value) = interaction.get(name).filter(|value| !value.is_null()) {
-                    self.whole.insert(name.to_owned(), value.clone());
-                }
-            }
-            self.complete = object(interaction, "usage").is_some();
+        let status = interaction.get("status").and_then(Value::as_str);
+        if kind == "interaction.created" || matches!(status, Some("queued" | "in_progress")) {
+            return;
         }
+        // Completed, cancelled, or it wants an answer to a call.
+        self.finished = true;
+        for name in ["status", "usage", "service_tier"] {
+            if let Some(value) = interaction.get(name).filter(|value| !value.is_null()) {
+                self.whole.insert(name.to_owned(), value.clone());
+            }
+        }
+        self.complete = object(interaction, "usage").is_some();
     }
 }
