@@ -184,6 +184,19 @@ describe("failures", () => {
     await agrees(one);
   });
 
+  test("an attempt that nobody answered adds its input", async () => {
+    const retryOptions = { attempts: 3, initialDelay: 0.01, maxDelay: 0.05 };
+    const { guard, gemini, tenant } = customer("silent", { httpOptions: { retryOptions, timeout: 400 } });
+    const receipt = receiptOf(await gemini.models.generateContent(ask("fault=hang times=1")));
+    assert.equal((await bill(tenant)).requests, 2);
+    assert.deepEqual(
+      receipt.lines.map((line) => line.bucket),
+      ["input", "output", "input"],
+    );
+    assert.ok(receipt.flags.includes("estimated"));
+    assert.equal((await booked(guard, tenant)).spent, Number(receipt.costNanoUsd));
+  });
+
   test("a reply that is lost is not free", async () => {
     const { guard, gemini, tenant } = customer("lost");
     const config = { httpOptions: { ...script("fault=hang"), timeout: 300 } };

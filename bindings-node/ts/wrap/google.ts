@@ -132,35 +132,35 @@ async function sent(
   fetcher: Fetch,
   signal: AbortSignal | undefined,
 ): Promise<Response> {
-  let attempts = 0;
-  let lost = 0;
   const attempt: Fetch = async (url, init) => {
-    attempts += 1;
     try {
       return await active(native.holdSpan(Hold.handle(call.hold)), () => fetcher(url, init));
     } catch (error) {
-      if (!neverSent(error)) lost += 1;
+      if (!neverSent(error)) call.lost += 1;
       throw error;
     }
   };
   try {
     const response = await send(attempt);
     if (response.ok) return tap(response, call, signal);
-    refused(call, lost, String(response.status));
+    failed(call, String(response.status), false);
     return response;
   } catch (error) {
-    const { status } = error as { status?: unknown };
-    // The last attempt was answered if there is a status: only those before it can have been billed.
-    if (typeof status === "number" || attempts === 0 || lost === 0) refused(call, lost, errorType(error));
-    else if (call.streams && signal?.aborted) call.close();
-    else call.cut(errorType(error));
+    failed(call, errorType(error), call.streams && signal?.aborted === true);
     throw error;
   }
 }
 
-/** What the provider refused in so many words, or never got, it did not bill; an earlier attempt it may have. */
-function refused(call: Call, lost: number, type: string): void {
-  if (lost === 0) call.release(type);
+/** What the provider refused in so many words, or never got, it did not bill; an attempt without an answer it may have. */
+function failed(call: Call, type: string, closed: boolean): void {
+  if (!call.open) return;
+  if (call.lost === 0) {
+    call.release(type);
+    return;
+  }
+  // How the call ends accounts for one of them itself.
+  call.lost -= 1;
+  if (closed) call.close();
   else call.cut(type);
 }
 
