@@ -186,8 +186,12 @@ class Telling {
       case "record":
         return guard.record(args(given));
       case "cost": {
+        const { model, usage, inclusive, ...rest } = args(given);
+        return guard.cost(model, usage ?? Usage.inclusive(inclusive), rest);
+      }
+      case "explain": {
         const { model, usage, ...rest } = args(given);
-        return guard.cost(model, usage, rest);
+        return guard.explain(model, usage, rest);
       }
       case "endpoint":
         return guard.endpoint(given.provider, given.method ?? "POST", given.path);

@@ -7,6 +7,8 @@ import type { Labels } from "./scope";
 export interface Events {
   settled: { receipt: Receipt };
   over_run: { receipt: Receipt };
+  /** What the provider reports is not what its prices say. */
+  cost_differs: { receipt: Receipt };
   denied: { denial: Denied; scope: Labels };
   loop: { denial: Denied; scope: Labels };
   threshold: { balance: Balance; basisPoints: number };
@@ -21,6 +23,7 @@ export function event(text: string): Events[keyof Events] {
   switch (told.event) {
     case "settled":
     case "over_run":
+    case "cost_differs":
       return { receipt: new Receipt(told.receipt as object) };
     case "denied":
     case "loop":

@@ -13,6 +13,7 @@ import {
 import { ManualClock } from "./clock";
 import { answeredLater, argumentInvalid, failed } from "./errors";
 import { type Events, event } from "./events";
+import { type Explanation, explanation } from "./explanation";
 import { during, eventually, Hold, type Settlement, settlement } from "./hold";
 import { encode, join } from "./json";
 import { NONE, native } from "./native";
@@ -189,10 +190,25 @@ export class Guard {
     return (told as object[]).map((receipt) => new Receipt(receipt));
   }
 
-  /** The exact cost of a usage, line by line, under the prices in force. */
+  /**
+   * The exact cost of a usage, line by line, under the prices in force; for the labels given and those of the block
+   * around, where prices are agreed for some scopes only.
+   */
   async cost(model: string, usage: Usage | Buckets, options: CostOptions = {}): Promise<Cost> {
-    const at = this.#clock !== undefined && options.at === undefined ? this.#clock.now() : options.at;
-    return cost(this.#ask("cost", { ...options, at, model, usage: toCore(usage) }));
+    return cost(this.#ask("cost", this.#priced(model, usage, options)));
+  }
+
+  /**
+   * The same, and why: which price entry, which file and line, which period, tier, length, variant and multiplier.
+   * `String(…)` of it is for people. The price files are read again for it.
+   */
+  async explain(
+    model: string,
+    usage: Usage | Buckets,
+    options: CostOptions = {},
+  ): Promise<Explanation> {
+    const args = encode(this.#priced(model, usage, options));
+    return explanation(await this.#askLater("explain", args));
   }
 
   /** The balances of accounts in their current windows. */
@@ -359,6 +375,12 @@ export class Guard {
   #around(own: object): { run: Run | undefined; labels: string } {
     const block = current(this);
     return { run: block?.run, labels: encode(merge(block?.labels ?? NOTHING, labelsOf(own))) };
+  }
+
+  #priced(model: string, usage: Usage | Buckets, options: CostOptions): object {
+    const labels = merge(current(this)?.labels ?? NOTHING, labelsOf(options));
+    const at = this.#clock !== undefined && options.at === undefined ? this.#clock.now() : options.at;
+    return { ...options, ...labels, at, model, usage: toCore(usage) };
   }
 
   #spend(spend: SpendRecord): [object, object] {

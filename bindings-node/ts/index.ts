@@ -27,6 +27,13 @@ export {
   UnknownModel,
 } from "./errors";
 export type { Events } from "./events";
+export type {
+  ExplainedLine,
+  ExplainedMultiplier,
+  Explanation,
+  Place,
+  Selection,
+} from "./explanation";
 export { Guard } from "./guard";
 export { Hold, type Settlement } from "./hold";
 export type {

@@ -26,12 +26,13 @@ export interface GuardOptions {
 }
 
 /** What selects a price. */
-export interface CostOptions {
+export interface CostOptions extends Labels {
   provider?: string | undefined;
   at?: string | Date | undefined;
   tier?: string | undefined;
   speed?: string | undefined;
   geo?: string | undefined;
+  region?: string | undefined;
 }
 
 /** Which accounts. */

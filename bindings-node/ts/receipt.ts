@@ -46,6 +46,9 @@ interface RawReceipt {
   flags: string[];
   anomalies: { rule: string; detail: string }[];
   remaining: { budget: string; unit: string; available: Whole }[];
+  reported_cost?: string;
+  computed_cost?: string;
+  computed?: RawCost;
   hold?: RawHold;
 }
 
@@ -151,6 +154,22 @@ export class Receipt {
   /** The cost line by line; the lines add up to the total exactly. */
   get lines(): readonly Line[] {
     return this.#raw.lines;
+  }
+  /**
+   * USD, exact: what the provider says that it invoices; null if it does not say so. It is the cost where the flag
+   * `reported` is set.
+   */
+  get reportedCost(): string | null {
+    return this.#raw.reported_cost ?? null;
+  }
+  /** USD, exact: what the catalog makes of the usage, where the cost is what the provider reports. */
+  get computedCost(): string | null {
+    return this.#raw.computed_cost ?? null;
+  }
+  /** The same line by line. */
+  get computed(): Cost | null {
+    const { computed } = this.#raw;
+    return computed === undefined ? null : cost(computed);
   }
   /** What had been on hold. */
   get reservedNanoUsd(): bigint {

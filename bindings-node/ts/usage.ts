@@ -24,12 +24,11 @@ export interface Buckets {
   [bucket: string]: number | undefined;
 }
 
-/** Totals that include their parts, as OpenAI reports them. */
-export interface InclusiveTotals {
-  input?: number;
-  cacheRead?: number;
-  cacheWrite?: number;
-  output?: number;
+/**
+ * Totals that include their parts, as OpenAI reports them: `input` includes cache reads and writes, audio and images,
+ * `output` includes `reasoning`, audio and images. Any bucket can be a part; the parts are disjoint.
+ */
+export interface InclusiveTotals extends Buckets {
   reasoning?: number;
 }
 
@@ -51,15 +50,12 @@ export class Usage {
     }
   }
 
-  /** From totals that include their parts. */
+  /**
+   * From totals that include their parts.
+   * @throws InvalidInput `usage_invalid` with the part that is larger than its total.
+   */
   static inclusive(totals: InclusiveTotals): Usage {
-    const { input = 0, cacheRead = 0, cacheWrite = 0, output = 0, reasoning = 0 } = totals;
-    const told = native.usage(
-      JSON.stringify(
-        { inclusive: { input, cache_read: cacheRead, cache_write: cacheWrite, output, reasoning } },
-        loud,
-      ),
-    );
+    const told = native.usage(JSON.stringify({ inclusive: toCore(totals) }, loud));
     if (told === null) throw failed();
     return fromCore(JSON.parse(told));
   }

@@ -82,8 +82,11 @@ struct ReceiptJson<'a> {
     flags: Vec<&'static str>,
     anomalies: Vec<AnomalyJson<'a>>,
     remaining: Left<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reported_cost: Option<Shown<crate::values::AttoUsd>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     computed_cost: Option<Shown<crate::values::AttoUsd>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     computed: Option<CostJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<&'a HoldFacts>,
