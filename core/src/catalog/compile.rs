@@ -14,7 +14,7 @@ use std::sync::Arc;
 const PATTERNS_MAX: usize = 4_096;
 
 /// Compiles all layers. `files` are the layers' sources, for messages and the version.
-pub(super) fn compile(layers: Layers, files: &[Source]) -> Result<Catalog> {
+pub(super) fn compile(mut layers: Layers, files: &[Source]) -> Result<Catalog> {
     let layer = |file: &Source| Layer {
         name: file.name.as_str().into(),
         digest: super::origins::digest(&file.text),
@@ -22,33 +22,35 @@ pub(super) fn compile(layers: Layers, files: &[Source]) -> Result<Catalog> {
     };
     let layers_read = files.iter().map(layer).collect();
     let mut catalog = Catalog { version: version(files), layers: layers_read, ..Catalog::empty() };
-    let fault = |provider: &Provider, layer: usize, problem: Problem| match files.get(layer) {
-        Some(source) => parse::problem_in(source, &provider.id, problem),
+    let fault = |provider: &str, layer: usize, problem: Problem| match files.get(layer) {
+        Some(source) => parse::problem_in(source, provider, problem),
         None => Error::new(crate::codes::Code::PricesInvalid, problem.message),
     };
-    for (at, provider) in layers.providers.iter().enumerate() {
+    share_prices(&mut layers).map_err(|(provider, layer, problem)| fault(&provider, layer, problem))?;
+    for provider in &mut layers.providers {
         let modifiers =
-            compile_modifiers(provider).map_err(|problem| fault(provider, provider.layer, problem))?;
+            compile_modifiers(provider).map_err(|problem| fault(&provider.id, provider.layer, problem))?;
         let mut names = names_of(provider);
-        for merged in provider.models.iter().filter(|merged| !merged.model.remove) {
-            let here = |problem: Problem| fault(provider, merged.layer, problem.at(&merged.id).at("models"));
-            let Some(model) = priced(&layers, at, merged).map_err(here)? else { continue };
+        for merged in provider.models.iter_mut().filter(|merged| !merged.model.remove) {
+            let Some(model) = merged.take_priced() else { continue };
             let place = catalog.entries.len();
-            let entry = compile_entry(&names.id, merged, model, &modifiers).map_err(here)?;
+            let entry = compile_entry(&names.id, merged, model, &modifiers)
+                .map_err(|problem| fault(&provider.id, merged.layer, problem.at(&merged.id).at("models")))?;
             catalog.entries.push(Arc::new(entry));
             names.insert(&merged.id.to_lowercase(), place, Via::Exact);
         }
-        index_aliases(&mut names, provider).map_err(|(layer, problem)| fault(provider, layer, problem))?;
-        index_patterns(&mut names, provider).map_err(|(layer, problem)| fault(provider, layer, problem))?;
+        let here = |(layer, problem): (usize, Problem)| fault(&provider.id, layer, problem);
+        index_aliases(&mut names, provider).map_err(here)?;
+        index_patterns(&mut names, provider).map_err(here)?;
         catalog.matcher.add(names, &provider.names).map_err(|(name, other)| {
             let problem = Problem::new(format!("{name:?} is a name of provider {other:?} too"));
-            fault(provider, provider.layer, problem.at("aliases"))
+            fault(&provider.id, provider.layer, problem.at("aliases"))
         })?;
     }
     for (place, provider) in layers.providers.iter().enumerate() {
         let known = |id: &String| {
             let unknown = || Problem::new(format!("{id:?} is not a provider of the catalog")).at("fallback");
-            catalog.matcher.provider(id).ok_or_else(|| fault(provider, provider.layer, unknown()))
+            catalog.matcher.provider(id).ok_or_else(|| fault(&provider.id, provider.layer, unknown()))
         };
         let fallback = provider.fallback.iter().map(known).collect::<Result<Vec<usize>>>()?;
         catalog.matcher.set_fallback(place, fallback);
@@ -90,16 +92,36 @@ fn compile_entry(
     ModelEntry::compile(Arc::clone(provider), merged.id.as_str().into(), model, mine.collect())
 }
 
-/// The model with its prices, those of another if it says `same_as`; `None` if nothing prices it.
-fn priced(
+/// Gives every model that says `same_as` the prices of the other one.
+fn share_prices(layers: &mut Layers) -> std::result::Result<(), (String, usize, Problem)> {
+    let mut shared = Vec::new();
+    for (at, provider) in layers.providers.iter().enumerate() {
+        for (nth, merged) in provider.models.iter().enumerate() {
+            let Some(other) = merged.model.same_as.as_ref().filter(|_| !merged.model.remove) else {
+                continue;
+            };
+            let model = with_prices_of(layers, at, merged, other).map_err(|problem| {
+                (provider.id.clone(), merged.layer, problem.at(&merged.id).at("models"))
+            })?;
+            shared.push((at, nth, model));
+        }
+    }
+    for (at, nth, model) in shared {
+        if let Some(merged) = layers.providers.get_mut(at).and_then(|provider| provider.models.get_mut(nth)) {
+            merged.model = model;
+        }
+    }
+    Ok(())
+}
+
+/// The model with the prices of `other`, and what else it does not say itself.
+fn with_prices_of(
     layers: &Layers,
     at: usize,
     merged: &Merged,
-) -> std::result::Result<Option<schema::Model>, Problem> {
+    other: &str,
+) -> std::result::Result<schema::Model, Problem> {
     let mut model = merged.model.clone();
-    let Some(other) = &merged.model.same_as else {
-        return Ok((!model.prices.is_empty()).then_some(model));
-    };
     if !model.prices.is_empty() {
         return Err(Problem::new("has prices too; a model has its own or another's").at("same_as"));
     }
@@ -121,7 +143,7 @@ fn priced(
     if model.minimum.is_empty() {
         model.minimum.clone_from(&target.model.minimum);
     }
-    Ok(Some(model))
+    Ok(model)
 }
 
 fn index_aliases(names: &mut Names, provider: &Provider) -> std::result::Result<(), (usize, Problem)> {

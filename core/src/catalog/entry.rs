@@ -14,7 +14,7 @@ use crate::values::scope::Label;
 use crate::values::{Bucket, Timestamp};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A model with its prices and limits, ready to price calls. Immutable; shared by an `Arc`.
 #[derive(Clone, Debug)]
@@ -48,8 +48,8 @@ pub(super) struct Period {
     /// Most specific first; of equal conditions, the one that starts last first. The first that holds wins.
     pub(super) variants: Box<[RateVariant]>,
     pub(super) multipliers: Box<[Multiplier]>,
-    /// The worst case of ordinary requests, if it can be prepared.
-    pub(super) plain: Option<Plain>,
+    /// The worst case of ordinary requests, if it can be prepared; prepared for the first of them.
+    pub(super) plain: OnceLock<Option<Box<Plain>>>,
 }
 
 /// `[from, to)`.
@@ -226,12 +226,7 @@ impl ModelEntry {
             }
         };
         let periods = periods.into();
-        let mut entry = Self { provider, model, file, periods, modifiers, minimums, adjusted };
-        let plain: Vec<Option<Plain>> =
-            entry.periods.iter().map(|period| Plain::of(&entry, period)).collect();
-        for (period, plain) in entry.periods.iter_mut().zip(plain) {
-            period.plain = plain;
-        }
+        let entry = Self { provider, model, file, periods, modifiers, minimums, adjusted };
         Ok(entry)
     }
 
@@ -455,7 +450,10 @@ impl Period {
             }
             if !(variant.rates.is_empty() && variant.over.is_empty()) {
                 let when = compile_when(&variant.when).map_err(here)?;
-                variants.push((index, RateVariant { at: place(index), when, span, sheet: variant_sheet(file, variant) }));
+                variants.push((
+                    index,
+                    RateVariant { at: place(index), when, span, sheet: variant_sheet(file, variant) },
+                ));
             }
         }
         check_ties(&variants)?;
@@ -469,7 +467,7 @@ impl Period {
             base: Sheet::new(&file.rates, &thresholds(&file.over)),
             variants: variants.into(),
             multipliers: multipliers.into(),
-            plain: None,
+            plain: OnceLock::new(),
         })
     }
 
@@ -524,7 +522,10 @@ fn check_ties(variants: &[(usize, RateVariant)]) -> std::result::Result<(), Prob
 }
 
 /// The product of all multipliers must stay exact.
-pub(super) fn check_scale(own: &[Multiplier], shared: &[Arc<SharedModifier>]) -> std::result::Result<(), Problem> {
+pub(super) fn check_scale(
+    own: &[Multiplier],
+    shared: &[Arc<SharedModifier>],
+) -> std::result::Result<(), Problem> {
     let all = own.iter().chain(shared.iter().map(|modifier| &modifier.compiled));
     let scale: u32 = all.map(|multiplier| multiplier.factor.scale()).sum();
     if scale > Factor::SCALE_MAX {

@@ -94,6 +94,25 @@ pub(super) struct Merged {
     pub(super) layer: usize,
 }
 
+impl Merged {
+    /// Takes what an entry is compiled from, without the room that reading it left over; `None` if nothing prices it.
+    /// Names and patterns stay.
+    pub(super) fn take_priced(&mut self) -> Option<Model> {
+        if self.model.prices.is_empty() {
+            return None;
+        }
+        let mut model = std::mem::take(&mut self.model);
+        self.model.patterns = std::mem::take(&mut model.patterns);
+        model.prices.shrink_to_fit();
+        for period in &mut model.prices {
+            period.rates.0.shrink_to_fit();
+            period.over.shrink_to_fit();
+            period.variants.shrink_to_fit();
+        }
+        Some(model)
+    }
+}
+
 impl Layers {
     /// Puts a provider's file over what is there.
     pub(super) fn add(&mut self, id: &str, file: File, layer: usize) -> Result<(), Problem> {

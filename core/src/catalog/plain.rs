@@ -1,4 +1,4 @@
-//! The worst case of an ordinary request, prepared when an entry is compiled: no tier, speed, region or media, no
+//! The worst case of an ordinary request, prepared for the first one: no tier, speed, region or media, no
 //! server-side tools, and prices that do not depend on the time of day. What is prepared is a rate and a factor per
 //! length of input; what is left to do for a call is two multiplications.
 
@@ -76,7 +76,8 @@ impl ModelEntry {
         writes_cache: bool,
         at: Timestamp,
     ) -> Option<AttoUsd> {
-        let plain = self.period(at)?.plain.as_ref()?;
+        let period = self.period(at)?;
+        let plain = period.plain.get_or_init(|| Plain::of(self, period).map(Box::new)).as_ref()?;
         let steps = if writes_cache { &plain.writing } else { &plain.reading };
         let (_, input, output) = steps.iter().rev().find(|(from, ..)| input_tokens >= *from)?;
         input.of(input_tokens, Bucket::Input)?.checked_add(output.of(output_tokens, Bucket::Output)?)
