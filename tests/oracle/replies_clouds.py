@@ -279,7 +279,13 @@ def headers(told: Json) -> Json:
 
 def has_invoke_counts(told: Json) -> bool:
     """Counts under the names of a model family, in the metrics, or in the headers."""
-    names = {METRICS, "inputTextTokenCount", "generation_token_count", "totalOutputTextTokenCount"}
+    names = {
+        METRICS,
+        "inputTextTokenCount",
+        "generation_token_count",
+        "totalOutputTextTokenCount",
+        "generation",
+    }
     return bool(names & set(told)) or "x-amzn-bedrock-input-token-count" in headers(told)
 
 
@@ -299,9 +305,12 @@ def invoke(_: Any, __: Any, told: Json, reply: Any, odd: list[str]) -> None:
         text = head.get(f"x-amzn-bedrock-{name}-token-count")
         return None if text is None else int(text)
 
+    into, out = header("input") if into is None else into, header("output") if out is None else out
+    if out is None and (into is None or "generation" in told):
+        raise Unreadable("unrecognised")
     figures = Figures(
-        input=(header("input") if into is None else into) or 0,
-        output=(header("output") if out is None else out) or 0,
+        input=into or 0,
+        output=out or 0,
         cached=get(metrics, "cacheReadInputTokenCount") or header("cache-read-input") or 0,
         written={
             "cache_write": get(metrics, "cacheWriteInputTokenCount") or header("cache-write-input") or 0
