@@ -47,9 +47,7 @@ def message(usage: Json, odd: list[str]) -> Usage | None:
     into, out = get(usage, "input_tokens"), get(usage, "output_tokens")
     split = inside(usage, "cache_creation")
     by_ttl = {f"cache_write_{ttl}": count(split, f"ephemeral_{ttl}_input_tokens") for ttl in ("5m", "1h")}
-    written = ttl_split(
-        get(usage, "cache_creation_input_tokens"), {ttl: n for ttl, n in by_ttl.items() if n}, odd
-    )
+    written = ttl_split(get(usage, "cache_creation_input_tokens"), {ttl: n for ttl, n in by_ttl.items() if n}, odd)
     cached = count(usage, "cache_read_input_tokens")
     if into is None and out is None and not cached and not sum(written.values()):
         if usage:
@@ -69,9 +67,7 @@ def iterated(top: Usage, iterations: list[Json], reply: Any, odd: list[str]) -> 
             entries.append((one["type"], one.get("model"), message(told, odd) or {}))
         elif one["type"] != "message":
             odd.append("iterations")
-    served = next(
-        (model for kind, model, _ in reversed(entries) if kind == "fallback_message" and model), None
-    )
+    served = next((model for kind, model, _ in reversed(entries) if kind == "fallback_message" and model), None)
     base = turns(top, entries, served, odd)
     parts: dict[str, Usage] = {}
     for kind, model, used in entries:
@@ -90,9 +86,7 @@ def iterated(top: Usage, iterations: list[Json], reply: Any, odd: list[str]) -> 
     return base
 
 
-def turns(
-    top: Usage, entries: list[tuple[str, str | None, Usage]], served: str | None, odd: list[str]
-) -> Usage:
+def turns(top: Usage, entries: list[tuple[str, str | None, Usage]], served: str | None, odd: list[str]) -> Usage:
     """What the model that served used, without attempts of others that were declined."""
 
     def sum_of(*wanted: tuple[str, str | None]) -> Usage:
@@ -150,9 +144,7 @@ def gemini(_: Any, __: Any, told: Json, reply: Any, odd: list[str]) -> None:
     if reply.context.get("tier") == "provisioned":
         reply.reported = Fraction(0)
     into = get({"n": either(usage, "promptTokenCount")}, "n")
-    out = get(
-        {"n": either(usage, "candidatesTokenCount"), "live": either(usage, "responseTokenCount")}, "n", "live"
-    )
+    out = get({"n": either(usage, "candidatesTokenCount"), "live": either(usage, "responseTokenCount")}, "n", "live")
     sum_ = get({"n": either(usage, "totalTokenCount")}, "n")
     if into is None and out is None and sum_ is None:
         if usage:
@@ -194,8 +186,9 @@ def modalities(lists: dict[str, Any]) -> Usage:
     for direction, entries in lists.items():
         for entry in entries or []:
             kind = kinds.get(str(entry.get("modality", "")).lower())
+            n = count(entry, "tokenCount", "token_count", "tokens")
             if kind is not None:
-                plus(media, {f"{direction}_{kind}": count(entry, "tokenCount", "token_count", "tokens")})
+                plus(media, {f"{direction}_{kind}": n})
     return media
 
 
@@ -218,6 +211,8 @@ def interactions(_: Any, __: Any, told: Json, reply: Any, odd: list[str]) -> Non
         "cache_read": usage.get("cached_tokens_by_modality"),
         "output": usage.get("output_tokens_by_modality"),
     }
+    if all(get(usage, name) is None for name in ("total_input_tokens", "total_output_tokens", "total_tokens")):
+        raise Unreadable("unrecognised")
     figures = Figures(
         input=count(usage, "total_input_tokens"),
         output=count(usage, "total_output_tokens"),
@@ -279,7 +274,13 @@ def headers(told: Json) -> Json:
 
 def has_invoke_counts(told: Json) -> bool:
     """Counts under the names of a model family, in the metrics, or in the headers."""
-    names = {METRICS, "inputTextTokenCount", "generation_token_count", "totalOutputTextTokenCount"}
+    names = {
+        METRICS,
+        "inputTextTokenCount",
+        "generation_token_count",
+        "totalOutputTextTokenCount",
+        "generation",
+    }
     return bool(names & set(told)) or "x-amzn-bedrock-input-token-count" in headers(told)
 
 
@@ -299,13 +300,14 @@ def invoke(_: Any, __: Any, told: Json, reply: Any, odd: list[str]) -> None:
         text = head.get(f"x-amzn-bedrock-{name}-token-count")
         return None if text is None else int(text)
 
+    into, out = header("input") if into is None else into, header("output") if out is None else out
+    if out is None and (into is None or "generation" in told):
+        raise Unreadable("unrecognised")
     figures = Figures(
-        input=(header("input") if into is None else into) or 0,
-        output=(header("output") if out is None else out) or 0,
+        input=into or 0,
+        output=out or 0,
         cached=get(metrics, "cacheReadInputTokenCount") or header("cache-read-input") or 0,
-        written={
-            "cache_write": get(metrics, "cacheWriteInputTokenCount") or header("cache-write-input") or 0
-        },
+        written={"cache_write": get(metrics, "cacheWriteInputTokenCount") or header("cache-write-input") or 0},
     )
     used = disjoint(figures, odd, cache_inside=False, reasoning_inside=True, decides=False)
     plus(used, {"output_image_unit": len(listed(told, "images"))})
@@ -320,12 +322,12 @@ def cohere(_: Any, __: Any, told: Json, reply: Any, ___: list[str]) -> None:
     usage = told["usage"] if isinstance(told.get("usage"), dict) else told["meta"]
     billed, read = inside(usage, "billed_units"), inside(usage, "tokens")
     if any(value is not None for value in billed.values()):
-        images = get(billed, "image_tokens")
+        tokens_, images = get(billed, "image_tokens"), count(billed, "images")
         units = {
             "input": count(billed, "text_tokens", "input_tokens"),
             "output": count(billed, "output_tokens"),
-            "input_image": images or 0,
-            "input_image_unit": count(billed, "images") if images is None else 0,
+            "input_image": tokens_ or 0,
+            "input_image_unit": images if tokens_ is None else 0,
             "rerank_search": count(billed, "search_units"),
             "classification": count(billed, "classifications"),
             "page": count(billed, "pages"),
@@ -339,5 +341,6 @@ def cohere(_: Any, __: Any, told: Json, reply: Any, ___: list[str]) -> None:
 
 def ollama(_: Any, __: Any, told: Json, reply: Any, ___: list[str]) -> None:
     """Counts next to the content."""
-    units = {"input": count(told, "prompt_eval_count"), "output": count(told, "eval_count")}
-    reply.usage = {bucket: n for bucket, n in units.items() if n}
+    units = {"input": get(told, "prompt_eval_count"), "output": get(told, "eval_count")}
+    if any(n is not None for n in units.values()):
+        reply.usage = {bucket: n for bucket, n in units.items() if n}

@@ -26,7 +26,7 @@ def chat(provider: str | None, _: Any, told: Json, reply: Any, odd: list[str]) -
     """Chat Completions, Responses, Realtime, embeddings, transcription by token."""
     usage = told.get("usage")
     groq = inside(told, "x_groq")
-    if not isinstance(usage, dict) and "prompt_tokens" in inside(groq, "usage"):
+    if not isinstance(usage, dict) and {"prompt_tokens", "completion_tokens"} & set(inside(groq, "usage")):
         usage = inside(groq, "usage")
     tier = told.get("service_tier") or (usage or {}).get("service_tier")
     reply.context |= service_tier(tier)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from figures import Json, count, inside, listed
+from figures import Json, Unreadable, count, get, inside, listed
 from replies import Reply, read
 from replies_clouds import METRICS, either
 
@@ -87,20 +87,19 @@ class Stream:
         self.keep(event, "model", "object")
         if event.get("service_tier"):
             self.whole["service_tier"] = event["service_tier"]
-        for choice in listed(event, "choices"):
-            delta = inside(choice, "delta")
-            self.begun.add(choice.get("index", 0))
+        for place, choice in enumerate(listed(event, "choices")):
+            delta, index = inside(choice, "delta"), index_of(choice, place)
+            self.begun.add(index)
             self.piece(delta.get("content"), delta.get("reasoning_content"), choice.get("text"))
             if choice.get("finish_reason"):
-                self.ended.add(choice.get("index", 0))
+                self.ended.add(index)
         self.finished = bool(self.begun) and self.begun == self.ended
         if not listed(event, "choices"):
             self.piece(event.get("content"), event.get("response"))
             self.finished |= event.get("type") == "conversation.response.done"
         groq = inside(event, "x_groq")
-        usage = event.get("usage") or (
-            inside(groq, "usage") if "prompt_tokens" in inside(groq, "usage") else None
-        )
+        told = {"prompt_tokens", "completion_tokens"} & set(inside(groq, "usage"))
+        usage = event.get("usage") or (inside(groq, "usage") if told else None)
         if usage:
             self.whole["usage"] = usage
             self.complete = self.finished or (not listed(event, "choices") and bool(self.pieces))
@@ -145,7 +144,8 @@ class Stream:
         self.piece(inside(event, "content_block").get("name"))
         self.merge("usage", inside(event, "message").get("usage") or event.get("usage"))
         if delta.get("stop_reason"):
-            self.finished, self.complete = True, bool(event.get("usage"))
+            # Without it the seed's single token would be the last word.
+            self.finished, self.complete = True, inside(event, "usage").get("output_tokens") is not None
         if METRICS in event:
             # On Bedrock only the last event tells the cache.
             told = {ours: event[METRICS].get(theirs) for theirs, ours in BEDROCK.items()}
@@ -160,7 +160,7 @@ class Stream:
             before = known.get(key)
             if value is None:
                 continue
-            if isinstance(before, int) and isinstance(value, int) and value < before:
+            if is_count(before) and is_count(value) and value < before:
                 odd.append("counter_fell")
                 if value == 0:
                     continue
@@ -172,8 +172,8 @@ class Stream:
         """Each chunk is a reply with a piece of the content."""
         for name in ("modelVersion", "model_version"):
             self.keep(event, name)
-        for candidate in listed(event, "candidates"):
-            index = candidate.get("index", 0)
+        for place, candidate in enumerate(listed(event, "candidates")):
+            index = index_of(candidate, place)
             self.begun.add(index)
             for part in listed(inside(candidate, "content"), "parts"):
                 self.piece(part.get("text"))
@@ -235,8 +235,9 @@ class Stream:
         self.keep(event, "model")
         self.piece(inside(event, "message").get("content"), event.get("response"))
         if event["done"] is True:
-            self.finished, self.complete = True, "eval_count" in event
-            self.whole |= {key: event[key] for key in ("prompt_eval_count", "eval_count") if key in event}
+            self.finished, self.complete = True, event.get("eval_count") is not None
+            counts = ("prompt_eval_count", "eval_count")
+            self.whole |= {key: event[key] for key in counts if event.get(key) is not None}
 
     def reply(self, provider: str | None, model: str | None) -> Reply:
         """The reply so far. What it costs is told by its last word only."""
@@ -244,8 +245,12 @@ class Stream:
         replies = [read(provider, model, one) for one in whole]
         first = replies[0]
         for more in replies[1:]:
+            first.anomalies += more.anomalies
             for bucket, n in (more.usage or {}).items():
                 first.usage = (first.usage or {}) | {bucket: (first.usage or {}).get(bucket, 0) + n}
+        if len(replies) > 1 and {"unreadable", "unrecognised"} & set(first.anomalies):
+            # One that cannot be read leaves nothing to be trusted.
+            first.usage, self.complete = None, False
         if not self.complete:
             first.reported = None
         first.anomalies += self.odd
@@ -255,6 +260,20 @@ class Stream:
     def output_floor(self) -> int:
         """Output tokens counted so far: at least one per piece, at least one per four bytes."""
         return max(len(self.pieces), -(-len("".join(self.pieces).encode()) // 4))
+
+
+def is_count(value: Any) -> bool:
+    """A number that a counter can have."""
+    try:
+        return get({"n": value}, "n") is not None
+    except Unreadable:
+        return False
+
+
+def index_of(choice: Json, place: int) -> int:
+    """Which choice it is: as it says, else by its place."""
+    index = choice.get("index")
+    return index if isinstance(index, int) and not isinstance(index, bool) else place
 
 
 def seen_output(usage: Json) -> int:

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 /// The usage that the last chunk of a stream carries. A plain reply has cache statistics there, which are no usage.
 pub(super) fn usage(map: &Map<String, Value>) -> Option<&Map<String, Value>> {
     let usage = object(object(map, "x_groq")?, "usage")?;
-    usage.contains_key("prompt_tokens").then_some(usage)
+    ["prompt_tokens", "completion_tokens"].iter().any(|name| usage.contains_key(*name)).then_some(usage)
 }
 
 /// Usage by model, of a compound system: its sum is the usage of the reply, each at its own price.

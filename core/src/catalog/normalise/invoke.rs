@@ -21,7 +21,9 @@ const RESULTS_MAX: usize = 128;
 pub(super) fn has_counts(map: &Map<String, Value>) -> bool {
     const NAMES: [&str; 4] =
         [METRICS, "inputTextTokenCount", "generation_token_count", "totalOutputTextTokenCount"];
-    NAMES.iter().any(|name| map.contains_key(*name)) || header(map, "input-token-count").is_some()
+    NAMES.iter().any(|name| map.contains_key(*name))
+        || map.contains_key("generation")
+        || header(map, "input-token-count").is_some()
 }
 
 /// A whole reply.
@@ -83,7 +85,8 @@ fn usage(map: &Map<String, Value>, notes: &mut Notes) -> Option<Usage> {
         written: Written { plain: written.unwrap_or(0), ..Written::default() },
         ..Tokens::default()
     };
-    if input.is_none() && output.is_none() {
+    // What was generated has a count.
+    if output.is_none() && (input.is_none() || map.contains_key("generation")) {
         notes.unreadable(Rule::Unrecognised, || "no token counts".to_owned());
         return None;
     }

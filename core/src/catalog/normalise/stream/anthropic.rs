@@ -41,7 +41,9 @@ impl StreamReader {
                 if let Some(reason @ Value::String(_)) = reason {
                     self.whole.insert("stop_reason".to_owned(), reason.clone());
                     self.finished = true;
-                    self.complete = object(event, "usage").is_some();
+                    // Without it the seed's single token would be the last word.
+                    let told = object(event, "usage").and_then(|usage| usage.get("output_tokens"));
+                    self.complete = told.is_some_and(|tokens| !tokens.is_null());
                 }
             }
             "message_stop" => {

@@ -65,7 +65,7 @@ impl StreamReader {
         }
         // Cumulative: the last value that is there counts.
         for name in COUNTS {
-            if let Some(count @ Value::Number(_)) = event.get(name) {
+            if let Some(count) = event.get(name).filter(|count| !count.is_null()) {
                 self.whole.insert(name.to_owned(), count.clone());
             }
         }

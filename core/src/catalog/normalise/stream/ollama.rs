@@ -20,11 +20,11 @@ impl StreamReader {
         if event.get("done") == Some(&Value::Bool(true)) {
             self.finished = true;
             for name in ["prompt_eval_count", "eval_count"] {
-                if let Some(count) = event.get(name) {
+                if let Some(count) = event.get(name).filter(|count| !count.is_null()) {
                     self.whole.insert(name.to_owned(), count.clone());
-                    self.complete = true;
                 }
             }
+            self.complete = self.whole.contains_key("eval_count");
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::StreamReader;
 use super::events::{Event, index_of};
-use crate::catalog::normalise::reply::{ANOMALIES_MAX, Reply, list, object};
+use crate::catalog::normalise::reply::{ANOMALIES_MAX, Reply, Rule, list, object};
 use crate::catalog::normalise::{groq, openai};
+use crate::values::Usage;
 use serde_json::Value;
 
 /// Most responses of one session that are told apart.
@@ -87,10 +88,16 @@ impl StreamReader {
         self.complete = reply.usage.is_some();
         match self.last.as_deref_mut().filter(|_| session) {
             Some(all) => {
-                let more = reply.usage.unwrap_or_default();
+                let unknown = is_unknown(all) || is_unknown(&reply);
                 let sum = all.usage.get_or_insert_default();
-                more.iter().for_each(|(bucket, quantity)| sum.add(bucket, quantity));
-                all.usage = all.usage.and_then(|sum| sum.checked().ok());
+                reply
+                    .usage
+                    .iter()
+                    .flat_map(Usage::iter)
+                    .for_each(|(bucket, quantity)| sum.add(bucket, quantity));
+                // One that cannot be read leaves nothing to be trusted.
+                all.usage = all.usage.and_then(|sum| sum.checked().ok()).filter(|_| !unknown);
+                self.complete = all.usage.is_some();
                 all.parts.extend(reply.parts);
                 all.anomalies.extend(reply.anomalies);
                 all.anomalies.truncate(ANOMALIES_MAX);
@@ -98,6 +105,12 @@ impl StreamReader {
             None => self.last = Some(Box::new(reply)),
         }
     }
+}
+
+/// A reply whose usage is there and cannot be read.
+fn is_unknown(reply: &Reply) -> bool {
+    reply.usage.is_none()
+        && reply.anomalies.iter().any(|a| matches!(a.rule, Rule::Unreadable | Rule::Unrecognised))
 }
 
 /// The bytes of output in one choice of a chunk; `None` if there is no output.
