@@ -56,6 +56,8 @@ pub mod normalise;
 mod origins;
 mod parse;
 mod plain;
+#[cfg(test)]
+mod properties;
 mod quarantine;
 mod rates;
 mod schema;
