@@ -110,8 +110,8 @@ export function explanation(told: unknown): Explanation {
     costNanoUsd: BigInt(postedNanoUsd),
     costUsd: Number(facts.cost),
   };
-  const toString = { value: () => facts.text, enumerable: false };
-  return Object.defineProperty(own, "toString", toString) as unknown as Explanation;
+  const shown = { value: () => facts.text, enumerable: false };
+  return Object.defineProperty(own, "toString", shown) as unknown as Explanation;
 }
 
 /** The same with camelCase keys, also inside. */

@@ -202,11 +202,7 @@ export class Guard {
    * The same, and why: which price entry, which file and line, which period, tier, length, variant and multiplier.
    * `String(…)` of it is for people. The price files are read again for it.
    */
-  async explain(
-    model: string,
-    usage: Usage | Buckets,
-    options: CostOptions = {},
-  ): Promise<Explanation> {
+  async explain(model: string, usage: Usage | Buckets, options: CostOptions = {}): Promise<Explanation> {
     const args = encode(this.#priced(model, usage, options));
     return explanation(await this.#askLater("explain", args));
   }

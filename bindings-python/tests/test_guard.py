@@ -6,6 +6,7 @@ import asyncio
 import copy
 import gc
 import pickle
+import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -365,5 +366,57 @@ def test_a_changed_file_is_reloaded(tmp_path: Any) -> None:
 
 
 def test_events_are_known() -> None:
-    kinds = {"settled", "denied", "threshold", "over_run", "loop", "stopped", "reloaded", "reload_failed", "cost_differs"}
+    kinds = {"settled", "denied", "threshold", "over_run", "loop", "stopped", "reloaded", "reload_failed"}
+    kinds |= {"cost_differs"}
     assert set(EVENTS) == kinds
+
+
+PRICES = {
+    "catalog": 1,
+    "provider": "openrouter",
+    "models": {"m": {"prices": [{"rates": {"input": "3", "output": "15"}}]}},
+}
+
+
+def test_a_cost_that_differs_is_told() -> None:
+    """The provider's own figure counts; the catalog's stands beside it, and a listener hears of the difference."""
+    guard = spendrail.Guard(prices=[PRICES, {"builtin": False}])
+    heard: queue.Queue[dict[str, Any]] = queue.Queue()
+    guard.on("cost_differs", heard.put)
+    with guard.reserve(provider="openrouter", model="m", input_tokens=1000, max_output_tokens=100) as hold:
+        usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100, "cost": 0.002}
+        receipt = hold.settle({"object": "chat.completion", "model": "m", "choices": [], "usage": usage})
+    assert (receipt.cost, receipt.reported_cost, receipt.computed_cost) == (
+        Decimal("0.002"),
+        Decimal("0.002"),
+        Decimal("0.0045"),
+    )
+    assert receipt.computed is not None
+    assert [line.bucket for line in receipt.computed.lines] == ["input", "output"]
+    [line] = receipt.lines
+    assert (line.bucket, line.quantity, line.rate, line.per, line.amount) == (
+        "reported",
+        1,
+        Decimal("0.002"),
+        1,
+        Decimal("0.002"),
+    )
+    assert heard.get(timeout=10)["receipt"]["computed_cost"] == "0.0045"
+
+
+def test_an_explanation_is_frozen_and_readable() -> None:
+    """What was agreed in code, for the tenant of the block around."""
+    discount = {"match": {"tenant": "acme"}, "multiply": "0.85"}
+    guard = spendrail.Guard(prices=[PRICES, {"builtin": False, "overrides": [discount]}])
+    with guard.scope(tenant="acme"):
+        told = guard.explain("m", {"input": 1000}, provider="openrouter", at="2026-11-20T00:00:00Z")
+        assert guard.cost("m", {"input": 1000}, provider="openrouter").total == told.cost == Decimal("0.00255")
+    assert guard.cost("m", {"input": 1000}, provider="openrouter", tenant="other").total == Decimal("0.003")
+    [line] = told.lines
+    assert (line.rate, line.multipliers[0].factor, line.multipliers[0].by) == (Decimal(3), "0.85", "override")
+    assert line.place is not None and line.place.layer == "code"
+    assert "× 0.85 (override prices.overrides[0], for tenant=acme, configuration)" in str(told)
+    with pytest.raises(AttributeError):
+        told.cost = Decimal(0)  # type: ignore[misc]
+    with pytest.raises(spendrail.UnknownModel):
+        guard.explain("nobody's", {"input": 1}, provider="openrouter")

@@ -64,12 +64,12 @@ def milliseconds(map_: Json, *names: str) -> int | None:
 
 
 def money(value: Any, per: int = 1) -> Fraction | None:
-    """USD, rounded up to 10^-18; nothing that is negative or no number is money."""
+    """USD, rounded up to 10^-18; what is no number is no money."""
     try:
         amount = exact(value) / per
     except Unreadable:
         return None
-    return Fraction(-(-amount * ATTO // 1), ATTO) if amount >= 0 else None
+    return Fraction(-(-amount * ATTO // 1), ATTO)
 
 
 def inside(map_: Any, *names: str) -> Json:

@@ -335,7 +335,7 @@ class Oracle:
         return {"cost": shown(cost), "lines": shown_lines, "unpriced": unpriced}
 
     def do_explain(self, _: Any, with_: Any) -> Any:
-        """As far as it can be told without a second catalog: how the name was found, what each line is made of."""
+        """As far as it is told by prices alone: how the name was found, what each line is made of."""
         asked = with_["model"].lower()
         entry = self.state.pricing.resolve(with_.get("provider"), with_["model"], scope_of(with_))
         usage, context = checked_usage(with_["usage"]), context_of(with_)

@@ -122,8 +122,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Table:
-    """The rates of one instant, prompt size and context, and what multiplies them: each factor with the keys that it
-    spares."""
+    """The rates of one instant, prompt size and context, and what multiplies them, each with the keys it spares."""
 
     rates: Rates
     factors: list[tuple[Fraction, frozenset[str]]]
@@ -247,7 +246,9 @@ class Entry:
         table = self.table(day, input_tokens, context)
         into = [table.price(name) for name in ("input", "cache_write", *WRITES) if name in table.rates]
         out = [table.price(name) for name in ("output", "output_reasoning") if name in table.rates]
-        bare = (input_tokens and "input" not in table.rates) or (output_tokens and "output" not in table.rates)
+        bare = (input_tokens and "input" not in table.rates) or (
+            output_tokens and "output" not in table.rates
+        )
         if bare and not self.terms.forgiving:
             raise Denial("unpriced_bucket")
         sum_ = line(input_tokens * max(into, default=Fraction(0)) / 10**6)
@@ -257,7 +258,7 @@ class Entry:
             price = table.of(bucket)
             if price is None and not self.terms.forgiving:
                 raise Denial("unpriced_bucket")
-            sum_ += line(max(count, self.least(bucket)) * (price or 0) / PER[bucket])
+            sum_ += line(max(count, self.least(bucket)) * (price or Fraction(0)) / PER[bucket])
         return sum_
 
 

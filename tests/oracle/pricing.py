@@ -1,4 +1,4 @@
-"""What the operator's `[prices]` makes of the catalog: overrides, prices where none is listed, which figure counts."""
+"""What `[prices]` makes of the catalog: overrides, prices for what is not listed, whose figure counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from amounts import Denial, Fault
 from prices import PER, TOKEN_BUCKETS, Catalog, Entry, Rates, Terms
 
 KEYS = (
-    "builtin files deployments prefer_reported on_unknown_model on_unpriced_bucket batch_default providers overrides"
+    "builtin files deployments quarantine prefer_reported on_unknown_model on_unpriced_bucket batch_default "
+    "providers overrides"
 ).split()
 MISSING = ("on_unknown_model", "on_unpriced_bucket", "batch_default")
 OVERRIDE = "match provider model from to rates multiply except".split()
@@ -42,7 +43,9 @@ def settings(table: Any) -> Settings:
     own = {}
     for name, keys in table.get("providers", {}).items():
         own[name] = missing(only(keys, list(MISSING), f"prices.providers.{name}"), f"prices.providers.{name}")
-    overrides = [override(one, f"prices.overrides[{at}]") for at, one in enumerate(table.get("overrides", []))]
+    overrides = [
+        override(one, f"prices.overrides[{at}]") for at, one in enumerate(table.get("overrides", []))
+    ]
     decimals = 0
     for at, one in enumerate(overrides):
         decimals += len(one.get("multiply", "").rstrip("0").partition(".")[2])
@@ -58,7 +61,7 @@ def settings(table: Any) -> Settings:
 
 
 def only(table: Any, keys: list[str], place: str) -> Any:
-    """The table, if it has no other keys."""
+    """The table, if every key of it is known."""
     if not isinstance(table, dict):
         raise Fault("config_invalid", place)
     for key in table:
@@ -106,7 +109,9 @@ def override(table: Any, place: str) -> dict[str, Any]:
             raise Fault("config_invalid", f"{place}.{key}")
     if "from" in table and "to" in table and table["to"] <= table["from"]:
         raise Fault("config_invalid", f"{place}.to")
-    out = dict(table) | {"match": {key: value for key, value in table.get("match", {}).items() if value != "*"}}
+    out = dict(table) | {
+        "match": {key: value for key, value in table.get("match", {}).items() if value != "*"}
+    }
     if "rates" in table:
         out["rates"] = rates(table["rates"], f"{place}.rates")
     if "multiply" in table and not (isinstance(table["multiply"], str) and RATE.fullmatch(table["multiply"])):
@@ -133,7 +138,9 @@ class Pricing:
             if denial.code != "unknown_model" or on == "deny":
                 raise
             if on == "zero_with_warning":
-                return Entry(provider or "", model, {}, terms=Terms(forgiving=True, stand_in="zero_with_warning"))
+                return Entry(
+                    provider or "", model, {}, terms=Terms(forgiving=True, stand_in="zero_with_warning")
+                )
             body = {"prices": [{"rates": {bucket: str_of(rate) for bucket, rate in on.items()}}]}
             made = self.adjusted(Entry(provider or "", model, body), scope)
             return replace(made, terms=replace(made.terms, stand_in="fallback_price"))

@@ -106,8 +106,8 @@ def bill_reply(state: State, hold: Hold, reply: Reply) -> Bill:
 
 
 def invoiced(state: State, hold: Hold, made: Bill, reported: Fraction | None) -> Bill:
-    """What the provider says that it invoices is the cost where the settings prefer it; else it is only told. A figure
-    that cannot be is not used."""
+    """What the provider says that it invoices is the cost where the settings prefer it; else it is only told.
+    A figure that cannot be is not used."""
     if reported is not None and not (reported >= 0 and posted(reported) <= OPERATION_MAX):
         made.anomalies, reported = [*made.anomalies, "reported_cost"], None
     made.reported = reported
@@ -168,7 +168,7 @@ def rolled_over(state: State, accounts: list[Account]) -> bool:
 
 
 def priced(hold: Hold, reply: Reply) -> Bill:
-    """Exact cost and posted amount under the rules of the reserve. Unknown is not free unless the settings say so."""
+    """Exact cost and posted amount under the rules of the reserve. Unknown is free only where that is set."""
     assert reply.usage is not None
     made = Bill(Fraction(0), hold.nano_usd, usage={}, flags=set(), anomalies=reply.anomalies)
     if hold.entry is None:

@@ -47,9 +47,7 @@ else:
             ("Balance", "Decision", "Failure", "Flushed", "Page", "Reloaded", "Stop", "ToppedUp"), "records"
         ),
         **dict.fromkeys(("DenialCount", "Entry", "Simulation", "simulate"), "statements"),
-        **dict.fromkeys(
-            ("ExplainedLine", "ExplainedMultiplier", "Explanation", "Place", "Selection"), "explanation"
-        ),
+        **dict.fromkeys(("ExplainedLine", "ExplainedMultiplier", "Explanation", "Place", "Selection"), "explanation"),
         "Guard": "guard",
         "Run": "run",
         "Tool": "run",

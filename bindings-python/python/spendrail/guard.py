@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     Client = TypeVar("Client")
     F = TypeVar("F")
     T = TypeVar("T")
-    Event = Literal["settled", "denied", "threshold", "over_run", "loop", "stopped", "reloaded", "reload_failed", "cost_differs"]
+    Event = Literal[
+        "settled", "denied", "threshold", "over_run", "loop", "stopped", "reloaded", "reload_failed", "cost_differs"
+    ]
     Listener = Callable[[dict[str, Any]], object]
 
 
@@ -146,8 +148,9 @@ class Guard(_native.Guard):
         multiplier. `print` it. The price files are read again for it. Errors: `UnknownModel`."""
         from .explanation import explanation
 
-        context = {"provider": provider, "at": at, "tier": tier, "speed": speed, "geo": geo, "region": region}
-        return explanation(self.explain_price(model, usage, **context, **scope))
+        context: dict[str, Any] = {"provider": provider, "at": at, "tier": tier}
+        context |= {"speed": speed, "geo": geo, "region": region, **scope}
+        return explanation(self.explain_price(model, usage, **context))
 
     async def aexplain(self, model: str, usage: Usage | Mapping[str, int], **context: Any) -> Explanation:
         """As `explain`, without holding up the event loop."""

@@ -78,7 +78,8 @@ impl Line {
 impl Cost {
     /// What a provider reports for a whole call.
     pub(crate) fn reported(total: AttoUsd) -> Self {
-        let line = Line { item: Item::Reported, quantity: 1, rate: Rate::ZERO, factor: Factor::ONE, amount: total };
+        let line =
+            Line { item: Item::Reported, quantity: 1, rate: Rate::ZERO, factor: Factor::ONE, amount: total };
         Self { total, lines: SmallVec::from_iter([line]), ..Self::default() }
     }
 }
@@ -98,7 +99,9 @@ impl ModelEntry {
         match context.tier {
             None | Some(Tier::Standard) => self.cost_in(period, usage, context, None),
             Some(Tier::Auto) => self.cost_of_dearest(period, usage, context),
-            Some(Tier::Provisioned) => tokens_paid_by_the_hour(self.cost_in(period, usage, context, context.tier)),
+            Some(Tier::Provisioned) => {
+                tokens_paid_by_the_hour(self.cost_in(period, usage, context, context.tier))
+            }
             tier => self.cost_in(period, usage, context, tier),
         }
     }

@@ -176,7 +176,9 @@ impl ModelEntry {
                 });
                 By::Modifier(same.map_or_else(String::new, |shared| shared.file().when.describe()))
             }
-            Origin::Variant(at) => By::Variant(of_variant(at).map_or_else(String::new, |v| v.when.describe())),
+            Origin::Variant(at) => {
+                By::Variant(of_variant(at).map_or_else(String::new, |v| v.when.describe()))
+            }
             Origin::Override(at) => By::Override(at),
             Origin::HalfBatch => By::HalfBatch,
         };
@@ -202,8 +204,10 @@ impl schema::Period {
     /// Whether any of its tables names a rate for this key.
     fn names(&self, key: Bucket) -> bool {
         let own = std::iter::once(&self.rates).chain(self.over.iter().map(|over| &over.rates));
-        let of_variants =
-            self.variants.iter().flat_map(|v| std::iter::once(&v.rates).chain(v.over.iter().map(|o| &o.rates)));
+        let of_variants = self
+            .variants
+            .iter()
+            .flat_map(|v| std::iter::once(&v.rates).chain(v.over.iter().map(|o| &o.rates)));
         own.chain(of_variants).any(|rates| rates.get(key).is_some())
     }
 }
@@ -216,16 +220,20 @@ impl schema::When {
             match value {
                 Value::String(text) => text.clone(),
                 Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join("|"),
-                Value::Object(map) => {
-                    map.iter().map(|(key, value)| format!("{key}:{}", shown(value))).collect::<Vec<_>>().join("+")
-                }
+                Value::Object(map) => map
+                    .iter()
+                    .map(|(key, value)| format!("{key}:{}", shown(value)))
+                    .collect::<Vec<_>>()
+                    .join("+"),
                 other => other.to_string(),
             }
         }
         match serde_json::to_value(self) {
-            Ok(Value::Object(map)) => {
-                map.iter().map(|(key, value)| format!("{key}={}", shown(value))).collect::<Vec<_>>().join(", ")
-            }
+            Ok(Value::Object(map)) => map
+                .iter()
+                .map(|(key, value)| format!("{key}={}", shown(value)))
+                .collect::<Vec<_>>()
+                .join(", "),
             _ => String::new(),
         }
     }

@@ -56,6 +56,8 @@ pub mod normalise;
 mod origins;
 mod parse;
 mod plain;
+#[cfg(test)]
+mod properties;
 mod quarantine;
 mod rates;
 mod schema;
@@ -70,13 +72,13 @@ pub use context::{PriceContext, Tier};
 pub use cost::{Cost, Item, Line};
 pub use entry::ModelEntry;
 pub(crate) use explain::{By, LineFacts, Multiplied, RateSource, Selected};
+pub(crate) use fields::Date;
 pub use import::report::{FileReport, Format, Listed, Note, PriceReport};
 pub use matcher::{Resolution, Via};
 pub use origins::Place;
 pub(crate) use origins::{Layer, Origins, Spot};
-pub(crate) use fields::Date;
-pub(crate) use rates::{DECIMAL_HINT, RateSet};
 pub use quarantine::Quarantine;
+pub(crate) use rates::{DECIMAL_HINT, RateSet};
 pub use rates::{Factor, Rate};
 pub use schema::Mode;
 pub use worst::Unpriced;
@@ -200,7 +202,13 @@ impl Catalog {
 
     /// Nothing: every model is unknown.
     fn empty() -> Self {
-        Self { entries: Vec::new(), matcher: matcher::Matcher::default(), version: "000000000000".into(), report: PriceReport::default(), layers: Box::default() }
+        Self {
+            entries: Vec::new(),
+            matcher: matcher::Matcher::default(),
+            version: "000000000000".into(),
+            report: PriceReport::default(),
+            layers: Box::default(),
+        }
     }
 
     /// The files that it was built of, read again: `text` gives the text of a file by name, if it can. A text that is

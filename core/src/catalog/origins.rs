@@ -240,7 +240,8 @@ fn builtin_line(provider: &str, model: &str) -> Option<usize> {
 
 /// The line of a key of somebody else's file.
 fn key_line(source: &Source, key: &str) -> Option<usize> {
-    let spellings = [format!("{key:?}:"), format!("{key:?} :"), format!("\"id\": {key:?}"), format!("\"id\":{key:?}")];
+    let spellings =
+        [format!("{key:?}:"), format!("{key:?} :"), format!("\"id\": {key:?}"), format!("\"id\":{key:?}")];
     let at = spellings.iter().find_map(|text| source.text.find(text.as_str()))?;
     Some(source.text.get(..at)?.matches('\n').count() + 1)
 }

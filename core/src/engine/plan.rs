@@ -143,7 +143,10 @@ fn facts<'a>(call: &'a Call, scope: &'a Scope, entry: Option<&'a Arc<ModelEntry>
     Facts {
         scope,
         // What stands for a model of no provider has none either.
-        provider: entry.map(|entry| &**entry.provider()).filter(|p| !p.is_empty()).or(call.provider.as_deref()),
+        provider: entry
+            .map(|entry| &**entry.provider())
+            .filter(|p| !p.is_empty())
+            .or(call.provider.as_deref()),
         model: entry.map(|entry| &**entry.model()).or(model),
         tool,
     }

@@ -13,7 +13,8 @@ pub use explanation::explanation;
 pub use input::{Settle, builder, call, parent_span, run_options, run_token, scope, settle_with};
 pub use invoke::{Failure, invoke};
 pub use output::{
-    balance, decision, denial, error, event, flush_report, price_report, problem, reload_report, scope as scope_json,
+    balance, decision, denial, error, event, flush_report, price_report, problem, reload_report,
+    scope as scope_json,
 };
 pub use receipt::{HoldFacts, cost, hold, receipt, receipt_text};
 pub use statement::simulate;

@@ -135,7 +135,11 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
         key: Some(key),
         entry: plan.entry.as_deref().cloned(),
         kind: call.kind.clone(),
-        provider: call.provider.as_ref().filter(|p| plan.entry.as_ref().is_none_or(|e| e.provider() != *p)).cloned(),
+        provider: call
+            .provider
+            .as_ref()
+            .filter(|p| plan.entry.as_ref().is_none_or(|e| e.provider() != *p))
+            .cloned(),
         model: Arc::clone(&call.model),
         scope,
         context: call.context.clone(),
@@ -304,9 +308,13 @@ fn output_that_fits(call: &Call, plan: &Plan<'_>, denial: &Denial, now: Timestam
     let whole = plan.estimate.output_tokens.checked_div(choices)?;
     let fits = |output: u64| {
         let all = output.saturating_mul(choices);
-        let Ok(wanted) =
-            estimate_of(call, plan.entry.as_deref().map(|entry| &**entry), plan.estimate.input_tokens, all, now)
-        else {
+        let Ok(wanted) = estimate_of(
+            call,
+            plan.entry.as_deref().map(|entry| &**entry),
+            plan.estimate.input_tokens,
+            all,
+            now,
+        ) else {
             return false;
         };
         let enough = |failure: &Failure| {

@@ -280,7 +280,8 @@ enum Otherwise {
 /// The price entry of the model that served, under the pinned rules.
 fn served_by<'h>(held: &'h Held, served: Option<&str>) -> Served<'h> {
     let pinned = held.entry.as_ref();
-    let own = || pinned.map_or(Served::Unknown(None, Otherwise::Denied), |own| Served::Known(Cow::Borrowed(own)));
+    let own =
+        || pinned.map_or(Served::Unknown(None, Otherwise::Denied), |own| Served::Known(Cow::Borrowed(own)));
     let Some(served) = served.filter(|served| *served != &*held.model) else { return own() };
     if pinned.is_some_and(|entry| &**entry.model() == served) {
         return own();

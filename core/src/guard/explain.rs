@@ -105,11 +105,9 @@ pub(super) fn explain(state: &State, query: &PriceQuery) -> Result<Explanation> 
 /// The price files in force, read again.
 fn origins(state: &State, rules: &Rules) -> Origins {
     let sources = &state.setup.sources;
-    rules.catalog.origins(|layer| {
-        match sources.prices.iter().find(|source| *source.name == *layer.name) {
-            Some(source) => ("code", Some(source.text.clone())),
-            None => ("file", crate::rules::source::text_of(layer.name.as_ref())),
-        }
+    rules.catalog.origins(|layer| match sources.prices.iter().find(|source| *source.name == *layer.name) {
+        Some(source) => ("code", Some(source.text.clone())),
+        None => ("file", crate::rules::source::text_of(layer.name.as_ref())),
     })
 }
 
@@ -162,17 +160,14 @@ impl Told<'_> {
 
     fn lines(&self, selected: &Selected<'_>) -> Vec<ExplainedLine> {
         let (provider, model) = self.owner();
-        let spot = Spot {
-            from: selected.listed_from,
-            variant: selected.variant,
-            input_gt: selected.input_gt,
-        };
+        let spot =
+            Spot { from: selected.listed_from, variant: selected.variant, input_gt: selected.input_gt };
         let line = |line: &crate::catalog::LineFacts| {
             let key = line.chain.last().copied();
             let (rate_from, place) = match line.source {
                 RateSource::Listed => {
-                    let found = key
-                        .and_then(|key| self.origins.rate(provider, model, spot, (key, line.line.rate)));
+                    let found =
+                        key.and_then(|key| self.origins.rate(provider, model, spot, (key, line.line.rate)));
                     (String::new(), found)
                 }
                 RateSource::Override(at) => {
@@ -191,7 +186,9 @@ impl Told<'_> {
                         let (what, place) = self.of_override(*at);
                         ("override", what, Some(place))
                     }
-                    By::HalfBatch => ("batch_default", "tier=batch".to_owned(), Some(self.configuration(None))),
+                    By::HalfBatch => {
+                        ("batch_default", "tier=batch".to_owned(), Some(self.configuration(None)))
+                    }
                 };
                 ExplainedMultiplier { factor: one.factor, by, when, place }
             };

@@ -132,8 +132,10 @@ impl Explanation {
             Some(provider) => format!("{provider}/{}", self.asked_model),
             None => self.asked_model.clone(),
         };
-        let deployment = self.deployment.as_ref().map_or_else(String::new, |to| format!(", deployment of {to}"));
-        let same_as = self.same_as.as_ref().map_or_else(String::new, |other| format!(", same prices as {other}"));
+        let deployment =
+            self.deployment.as_ref().map_or_else(String::new, |to| format!(", deployment of {to}"));
+        let same_as =
+            self.same_as.as_ref().map_or_else(String::new, |other| format!(", same prices as {other}"));
         out.push(("asked", format!("{asked}{deployment}; found: {}{same_as}", self.found)));
         let places: Vec<String> = self.places.iter().map(ToString::to_string).collect();
         if !places.is_empty() {
@@ -150,10 +152,14 @@ impl Explanation {
 
 impl Selection {
     fn facts(&self, of: &Explanation, out: &mut Vec<(&'static str, String)>) {
-        let at = |place: &Option<Place>| place.as_ref().map_or_else(String::new, |place| format!(" ({place})"));
+        let at =
+            |place: &Option<Place>| place.as_ref().map_or_else(String::new, |place| format!(" ({place})"));
         let from = self.begins.map_or_else(|| "since ever".to_owned(), |from| format!("from {from}"));
         let to = self.ends.map_or_else(String::new, |to| format!(" until {to}"));
-        out.push(("period", format!("{from}{to}, the last that has begun at {}{}", of.at, at(&self.period_place))));
+        out.push((
+            "period",
+            format!("{from}{to}, the last that has begun at {}{}", of.at, at(&self.period_place)),
+        ));
         let priced = self.tier.unwrap_or(Tier::Standard);
         let asked = of.asked_tier.filter(|asked| *asked != priced);
         let asked = asked.map_or_else(String::new, |asked| format!(" (asked: {asked})"));
@@ -245,11 +251,8 @@ rates = { web_search = "5" }
 "#;
 
     fn explained(change: impl FnOnce(&mut PriceQuery)) -> String {
-        let guard = Guard::builder()
-            .config_text("spendrail.toml", CONFIG)
-            .prices("p.toml", PRICES)
-            .build()
-            .unwrap();
+        let guard =
+            Guard::builder().config_text("spendrail.toml", CONFIG).prices("p.toml", PRICES).build().unwrap();
         let used = Usage::new()
             .with(Bucket::Input, 900)
             .with(Bucket::CacheWrite1h, 200)
@@ -304,7 +307,10 @@ m at p: 0.013828 USD
             query.usage = Usage::new().with(Bucket::Input, 1);
             query.model = "n".into();
         });
-        assert!(old.contains("since ever until 2026-11-01T00:00:00Z") && old.contains("found: alias"), "{old}");
+        assert!(
+            old.contains("since ever until 2026-11-01T00:00:00Z") && old.contains("found: alias"),
+            "{old}"
+        );
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod hold;
 mod journal;
 mod noted;
 mod outlines;
+#[cfg(test)]
+mod priced_tests;
 mod parcel;
 mod receipt;
 mod record;

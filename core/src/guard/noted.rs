@@ -34,10 +34,14 @@ impl Noted {
         let told = |(provider, model, what): &(Label, Label, UnpricedWhat)| match what {
             UnpricedWhat::Bucket(bucket) => {
                 let key = Item::Bucket(*bucket).key();
-                format!("unpriced_bucket: `{model}` of `{provider}` has no rate for `{key}`, which was posted as 0")
+                format!(
+                    "unpriced_bucket: `{model}` of `{provider}` has no rate for `{key}`, which was posted as 0"
+                )
             }
             UnpricedWhat::ServedBy(served) if served == model => {
-                format!("unknown_model: no price is known for `{model}` of `{provider}`, which was posted as 0")
+                format!(
+                    "unknown_model: no price is known for `{model}` of `{provider}`, which was posted as 0"
+                )
             }
             UnpricedWhat::ServedBy(served) => format!(
                 "unknown_model: `{model}` of `{provider}` was served by `{served}`, for which no price is known"

@@ -179,7 +179,8 @@ impl Missing {
 
 impl OnMissing {
     fn read(table: &mut Table, key: &'static str) -> Result<Option<(Self, usize)>> {
-        const HINT: &str = "\"deny\", \"zero_with_warning\" or { price = { input = \"5\", output = \"25\" } }";
+        const HINT: &str =
+            "\"deny\", \"zero_with_warning\" or { price = { input = \"5\", output = \"25\" } }";
         let path = table.key(key);
         let Some(node) = table.take(key) else { return Ok(None) };
         let line = node.line;
@@ -243,7 +244,9 @@ impl PriceOverride {
         table.finish()?;
         if rates.is_some() == multiply.is_some() {
             let why = if rates.is_some() { "has both `rates` and `multiply`" } else { "changes nothing" };
-            return Err(fail(&path, line, why).hint("give it `rates`, or `multiply` with an optional `except`"));
+            return Err(
+                fail(&path, line, why).hint("give it `rates`, or `multiply` with an optional `except`")
+            );
         }
         if rates.is_some() && !except.is_empty() {
             return Err(fail(&format!("{path}.except"), line, "belongs to `multiply`"));
@@ -350,9 +353,21 @@ mod tests {
             ("[prices]\non_unknown_model = \"warn\"", 2, "prices.on_unknown_model"),
             ("[prices]\non_unknown_model = 0", 2, "prices.on_unknown_model"),
             ("[prices]\non_unknown_model = { prize = {} }", 2, "prices.on_unknown_model.prize"),
-            ("[prices]\non_unknown_model = { price = { input = \"1\" } }", 2, "prices.on_unknown_model.price.output"),
-            ("[prices]\non_unknown_model = { price = { input = 1, output = \"1\" } }", 2, "prices.on_unknown_model.price.input"),
-            ("[prices]\non_unpriced_bucket = { price = { web_serch = \"1\" } }", 2, "prices.on_unpriced_bucket.price.web_serch"),
+            (
+                "[prices]\non_unknown_model = { price = { input = \"1\" } }",
+                2,
+                "prices.on_unknown_model.price.output",
+            ),
+            (
+                "[prices]\non_unknown_model = { price = { input = 1, output = \"1\" } }",
+                2,
+                "prices.on_unknown_model.price.input",
+            ),
+            (
+                "[prices]\non_unpriced_bucket = { price = { web_serch = \"1\" } }",
+                2,
+                "prices.on_unpriced_bucket.price.web_serch",
+            ),
             ("[prices]\non_unpriced_bucket = { price = {} }", 2, "prices.on_unpriced_bucket.price"),
             ("[prices]\nbatch_default = \"quarter\"", 2, "prices.batch_default"),
             ("[prices.providers.x]\non_unknown = \"deny\"", 2, "prices.providers.x.on_unknown"),
@@ -360,13 +375,29 @@ mod tests {
             ("[[prices.overrides]]\nmultiply = \"-1\"", 2, "prices.overrides[0].multiply"),
             ("[[prices.overrides]]\nmodel = \"m\"", 1, "prices.overrides[0]"),
             ("[[prices.overrides]]\nmultiply = \"1\"\nrates = { input = \"1\" }", 1, "prices.overrides[0]"),
-            ("[[prices.overrides]]\nmultiply = \"1\"\nexcept = [\"inputs\"]", 3, "prices.overrides[0].except"),
+            (
+                "[[prices.overrides]]\nmultiply = \"1\"\nexcept = [\"inputs\"]",
+                3,
+                "prices.overrides[0].except",
+            ),
             ("[[prices.overrides]]\nmultiply = \"1\"\nfrom = \"tomorrow\"", 3, "prices.overrides[0].from"),
-            ("[[prices.overrides]]\nmultiply = \"1\"\nfrom = \"2027-01-02\"\nto = \"2027-01-01\"", 1, "prices.overrides[0].to"),
-            ("[[prices.overrides]]\nmultiply = \"1\"\nmatch = { model = \"m\" }", 1, "prices.overrides[0].match.model"),
+            (
+                "[[prices.overrides]]\nmultiply = \"1\"\nfrom = \"2027-01-02\"\nto = \"2027-01-01\"",
+                1,
+                "prices.overrides[0].to",
+            ),
+            (
+                "[[prices.overrides]]\nmultiply = \"1\"\nmatch = { model = \"m\" }",
+                1,
+                "prices.overrides[0].match.model",
+            ),
         ] {
             let error = read(text).unwrap_err();
-            assert_eq!((error.code(), error.line()), (crate::Code::ConfigInvalid, Some(line)), "{text}: {error}");
+            assert_eq!(
+                (error.code(), error.line()),
+                (crate::Code::ConfigInvalid, Some(line)),
+                "{text}: {error}"
+            );
             assert_eq!(error.field_name(), Some(field), "{text}: {error}");
         }
         let hint = |text| read(text).unwrap_err().hint_text().map(ToOwned::to_owned);

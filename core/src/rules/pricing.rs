@@ -239,7 +239,13 @@ impl Pricing {
         };
         let (provider, model) = (self.official(provider, None), Label::from(model));
         let changes = if price.is_some() { self.changes(scope, &seller, &model) } else { Places::new() };
-        let key = Key { provider: Arc::clone(&provider), model: Arc::clone(&model), seller, listed: false, changes };
+        let key = Key {
+            provider: Arc::clone(&provider),
+            model: Arc::clone(&model),
+            seller,
+            listed: false,
+            changes,
+        };
         let made = self.kept(key, |adjustment| {
             let forgiving = adjustment.forgiving || price.is_none();
             let adjustment = Adjustment { stand_in: Some(kind), forgiving, ..adjustment };
@@ -253,7 +259,8 @@ impl Pricing {
         let facts = Facts { scope, provider: Some(seller), model: Some(model), tool: None };
         let own = scope.tenant.as_ref().and_then(|tenant| self.of_tenant.get(tenant));
         let candidates = self.of_many.iter().chain(own.into_iter().flatten()).copied();
-        let mut places: Places = candidates.filter(|place| self.applies(*place, &facts, seller, model)).collect();
+        let mut places: Places =
+            candidates.filter(|place| self.applies(*place, &facts, seller, model)).collect();
         places.sort_unstable();
         places
     }
@@ -268,11 +275,7 @@ impl Pricing {
     }
 
     /// What is kept under a key, or what `make` makes of its adjustment.
-    fn kept(
-        &self,
-        key: Key,
-        make: impl FnOnce(Adjustment) -> Option<ModelEntry>,
-    ) -> Option<Arc<ModelEntry>> {
+    fn kept(&self, key: Key, make: impl FnOnce(Adjustment) -> Option<ModelEntry>) -> Option<Arc<ModelEntry>> {
         let hash = foldhash::fast::FixedState::default().hash_one(&key);
         let slot = self.kept.get(usize::try_from(hash).unwrap_or(0) % self.kept.len().max(1));
         let known = slot.map(ArcSwapOption::load);
@@ -309,7 +312,9 @@ impl Rule {
     fn new(catalog: &Catalog, rule: &PriceOverride, warnings: &mut Vec<String>) -> Self {
         let mut warn = |what: &str, name: &str| {
             let at = rule.change.at;
-            warnings.push(format!("prices.overrides[{at}]: {what} `{name}` is in no catalog, so it matches nothing"));
+            warnings.push(format!(
+                "prices.overrides[{at}]: {what} `{name}` is in no catalog, so it matches nothing"
+            ));
         };
         let provider = rule.provider.as_ref().map(|name| {
             catalog.provider(name).unwrap_or_else(|| {

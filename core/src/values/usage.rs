@@ -390,7 +390,10 @@ mod tests {
         assert_eq!(Usage::inclusive(1, 2, 0, 0, 0).unwrap_err().code(), Code::UsageInvalid);
         let parts = Usage::new().with(Bucket::InputAudio, 30).with(Bucket::CacheWrite1h, 20);
         let usage = Usage::from_totals(100, 7, &parts.with(Bucket::WebSearch, 2)).unwrap();
-        assert_eq!((usage.get(Bucket::Input), usage.total_input(), usage.get(Bucket::WebSearch)), (50, 100, 2));
+        assert_eq!(
+            (usage.get(Bucket::Input), usage.total_input(), usage.get(Bucket::WebSearch)),
+            (50, 100, 2)
+        );
         let error = Usage::from_totals(49, 7, &parts).unwrap_err();
         assert_eq!((error.code(), error.field_name()), (Code::UsageInvalid, Some("cache_write_1h")));
     }

@@ -52,12 +52,10 @@ pub(super) fn scaled(value: Option<&Value>, scale: i32) -> Count {
     }
 }
 
-/// An amount of money in units of 10^-`digits` USD (`0` is USD), never negative; more decimals than 18 round up.
+/// An amount of money in units of 10^-`digits` USD (`0` is USD); more decimals than 18 round up. Below zero it is as it
+/// was stated: whoever takes it for a cost says that it is none.
 pub(super) fn money(value: Option<&Value>, digits: i32) -> Option<AttoUsd> {
     let (atto, exact) = Exact::of(value?)?.at_scale(18i32.checked_sub(digits)?)?;
-    if atto < 0 {
-        return None;
-    }
     Some(AttoUsd(if exact { atto } else { atto.checked_add(1)? }))
 }
 
@@ -157,7 +155,7 @@ mod tests {
         assert_eq!(money(Some(&json!(232_856_000)), 10).unwrap().to_string(), "0.0232856");
         assert_eq!(money(Some(&json!(0)), 0), Some(AttoUsd::ZERO));
         assert_eq!(money(Some(&json!(1e-300)), 0), Some(AttoUsd(1)), "a remainder rounds up");
-        assert_eq!(money(Some(&json!(-1)), 0), None);
+        assert_eq!(money(Some(&json!(-0.5)), 0).unwrap().to_string(), "-0.5");
         assert_eq!(money(Some(&json!(1e300)), 0), None);
         assert_eq!(money(Some(&json!("0.1")), 0).unwrap().to_string(), "0.1");
         for text in ["", "-1", ".5", "1,5", "1_000", "NaN", "0x10", "1e999999999"] {

@@ -181,7 +181,8 @@ fn reported_costs() {
     assert_eq!(tokens(json!({"cost": 0.5, "is_byok": false, "cost_details": upstream})), usd("0.5"));
     assert_eq!(tokens(json!({"cost": {"total_cost": 0.673067}})), usd("0.673067"));
     assert_eq!(tokens(json!({"cost_in_usd_ticks": 232_856_000})), usd("0.0232856"));
-    assert_eq!(tokens(json!({"cost": -1})), None);
+    // Told as it stands: the bill says that it is none.
+    assert_eq!(tokens(json!({"cost": -1})), Some(AttoUsd(-10i128.pow(18))));
 }
 
 #[test]
