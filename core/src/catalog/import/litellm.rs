@@ -12,7 +12,7 @@ use super::{Imported, hours, names};
 use crate::catalog::Tier;
 use crate::catalog::fields::{Date, Named};
 use crate::catalog::rates::{Factor, RateSet};
-use crate::catalog::schema::{Mode, Model, Period, Variant, When};
+use crate::catalog::schema::{self, Mode, Period, Variant, When};
 use crate::values::Bucket;
 use hashbrown::HashMap;
 use serde::Deserialize;
@@ -396,10 +396,18 @@ fn mode_of(mode: &str) -> Option<Mode> {
     })
 }
 
+/// An entry under our name.
+struct Model {
+    name: names::Name,
+    key: String,
+    rank: (usize, bool),
+    draft: Draft,
+}
+
 /// All entries so far, by our names.
 #[derive(Default)]
 struct Found {
-    models: Vec<(names::Name, String, Draft)>,
+    models: Vec<Model>,
     /// By provider and lower-case model.
     index: HashMap<(String, String), usize, foldhash::fast::FixedState>,
 }
@@ -424,30 +432,31 @@ impl Found {
         report.take_notes(own);
         let name = names::name(key, theirs);
         let place = (name.provider.clone(), name.model.to_lowercase());
-        if let Some((_, earlier, same)) = self.index.get(&place).and_then(|at| self.models.get(*at)) {
-            if same.base != draft.base || same.variants != draft.variants {
-                let why = format!("is `{earlier}` once more, at another price");
-                report.skipped.note(key, "", &why);
-            }
-            return;
+        let own = Model { name, key: key.to_owned(), rank: names::rank(key, theirs), draft };
+        let Some(known) = self.index.get(&place).and_then(|at| self.models.get_mut(*at)) else {
+            self.index.insert(place, self.models.len());
+            return self.models.push(own);
+        };
+        let other = if own.rank < known.rank { std::mem::replace(known, own) } else { own };
+        if other.draft.base != known.draft.base || other.draft.variants != known.draft.variants {
+            let why = format!("is `{}` once more, at another price", known.key);
+            report.skipped.note(&other.key, "", &why);
         }
-        self.index.insert(place, self.models.len());
-        self.models.push((name, key.to_owned(), draft));
     }
 
     fn finish(mut self, report: &mut FileReport) -> Vec<Imported> {
         // Prices under a condition go to their model, if that has a price without.
         let mut scoped: HashMap<usize, Vec<(When, usize)>, foldhash::fast::FixedState> = HashMap::default();
-        for (at, (name, ..)) in self.models.iter_mut().enumerate() {
+        for (at, Model { name, .. }) in self.models.iter_mut().enumerate() {
             let Some((of, when)) = name.of.take() else { continue };
             if let Some(base) = self.index.get(&(name.provider.clone(), of.to_lowercase())) {
                 scoped.entry(*base).or_default().push((when, at));
             }
         }
         let mut models = Vec::with_capacity(self.models.len());
-        for (at, (name, key, draft)) in self.models.iter().enumerate() {
+        for (at, Model { name, key, draft, .. }) in self.models.iter().enumerate() {
             let others = scoped.get(&at).map(Vec::as_slice).unwrap_or_default();
-            let others = others.iter().filter_map(|(when, at)| Some((when, &self.models.get(*at)?.2)));
+            let others = others.iter().filter_map(|(when, at)| Some((when, &self.models.get(*at)?.draft)));
             let model = model(key, draft, others, report);
             models.push(Imported {
                 provider: name.provider.clone(),
@@ -467,7 +476,7 @@ fn model<'d>(
     draft: &Draft,
     scoped: impl Iterator<Item = (&'d When, &'d Draft)>,
     report: &mut FileReport,
-) -> Model {
+) -> schema::Model {
     let mut variants: Vec<Variant> = Vec::new();
     let mut add = |when: When, mut sheet: Sheet| {
         sheet.complete_over(&draft.base);
@@ -496,14 +505,14 @@ fn model<'d>(
         factors.map(|(when, factor)| multiplier(when.clone(), *factor, extras.clone())).collect();
     variants.extend(multipliers);
     let (rates, over) = draft.base.clone().into_over();
-    Model {
+    schema::Model {
         mode: draft.mode,
         max_input_tokens: draft.max_input,
         max_output_tokens: draft.max_output.or(draft.either),
         deprecated: draft.deprecated,
         prices: vec![Period { rates, over, variants, ..Period::default() }],
         minimum: Named::default(),
-        ..Model::default()
+        ..schema::Model::default()
     }
 }
 
