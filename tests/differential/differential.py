@@ -2,7 +2,7 @@
 """Other tools' price files, read by Spendrail, against those tools themselves: every model of litellm and genai-prices
 under 19 usage shapes. Each difference has a named rule, with the reason; one without fails.
 
-    python pricing/differential.py            after `make setup`, and the packages: see `make differential`
+    python tests/differential/differential.py            after `make setup`, and the packages: see `make differential`
 
 The tools run in an environment of their own (`--peers`, an interpreter that has both), because they bring dependencies.
 """
@@ -19,7 +19,7 @@ from rules import explain
 from shapes import SHAPES
 
 HERE = pathlib.Path(__file__).resolve().parent
-TARGET = HERE.parent / "target" / "differential"
+TARGET = HERE.parent.parent / "target" / "differential"
 # Their floats carry binary noise.
 NEAR = Decimal("1e-9")
 
@@ -78,7 +78,9 @@ def compare(by, answers, guard, entries, at):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--peers", default=sys.executable, help="a Python that has litellm and genai-prices")
     parser.add_argument("--keep", action="store_true", help="use the answers of the run before")
     parser.add_argument("--show", type=int, default=40, help="how many unexplained differences to print")
@@ -103,7 +105,9 @@ def main():
             print(f"  {count:>7}  {100 * count / len(rows):6.2f} %  {rule}")
         for answer, mine, unpriced in unexplained[: options.show]:
             theirs = answer.get("cost", answer.get("error"))
-            print(f"  unexplained: {answer['model']} {answer['shape']}: ours {mine} {unpriced}, theirs {theirs}")
+            print(
+                f"  unexplained: {answer['model']} {answer['shape']}: ours {mine} {unpriced}, theirs {theirs}"
+            )
         failed = failed or bool(unexplained)
     return 1 if failed else 0
 

@@ -1,7 +1,7 @@
 """What litellm and genai-prices themselves say that a usage costs; run by `differential.py` with the interpreter of
 their own environment. Writes their price data as the files that they publish, and one JSON line for each answer.
 
-    python pricing/peers.py <folder>
+    python tests/differential/peers.py <folder>
 """
 
 import datetime
@@ -53,7 +53,9 @@ def provider_json(provider):
             told["prices"] = [conditional(one) for one in model.prices]
         else:
             told["prices"] = {k: price(v) for k, v in model.prices.__dict__.items() if v is not None}
-        told["price_variants"] = [{"when": one.when, **conditional(one)} for one in model.price_variants or []]
+        told["price_variants"] = [
+            {"when": one.when, **conditional(one)} for one in model.price_variants or []
+        ]
         models.append(told)
     fallback = provider.fallback_model_providers
     return {
@@ -90,7 +92,9 @@ def genai_answers(providers, at):
     for provider in providers:
         for model in provider.models:
             for shape, (buckets, tier) in SHAPES.items():
-                context = {"processing": "batch"} if tier == "batch" else {"service_tier": tier} if tier else None
+                context = (
+                    {"processing": "batch"} if tier == "batch" else {"service_tier": tier} if tier else None
+                )
                 values = {GENAI_USAGE[key]: value for key, value in buckets.items() if key in GENAI_USAGE}
                 if "cache_write_1h" in buckets:
                     values["cache_write_tokens"] = buckets["cache_write_1h"]
@@ -102,7 +106,13 @@ def genai_answers(providers, at):
                     answer = {"cost": format(told.total_price, "f")}
                 except Exception as why:  # what they raise is their answer
                     answer = {"error": f"{type(why).__name__}: {why}"[:200]}
-                yield {"by": "genai-prices", "provider": provider.id, "model": model.id, "shape": shape, **answer}
+                yield {
+                    "by": "genai-prices",
+                    "provider": provider.id,
+                    "model": model.id,
+                    "shape": shape,
+                    **answer,
+                }
 
 
 def litellm_answers(entries):
@@ -127,7 +137,9 @@ def litellm_answers(entries):
             written = buckets.get("cache_write", 0) + buckets.get("cache_write_1h", 0)
             ttl = None
             if "cache_write_1h" in buckets:
-                ttl = CacheCreationTokenDetails(ephemeral_5m_input_tokens=0, ephemeral_1h_input_tokens=written)
+                ttl = CacheCreationTokenDetails(
+                    ephemeral_5m_input_tokens=0, ephemeral_1h_input_tokens=written
+                )
             usage = Usage(
                 prompt_tokens=inputs, completion_tokens=outputs, total_tokens=inputs + outputs,
                 prompt_tokens_details=PromptTokensDetailsWrapper(
@@ -149,14 +161,20 @@ def litellm_answers(entries):
                 answer = {"cost": repr(sum(told))}
             except Exception as why:
                 answer = {"error": f"{type(why).__name__}: {why}"[:200]}
-            yield {"by": "litellm", "provider": entry["litellm_provider"], "model": name, "shape": shape, **answer}
+            yield {
+                "by": "litellm",
+                "provider": entry["litellm_provider"],
+                "model": name,
+                "shape": shape,
+                **answer,
+            }
 
 
 def asked(provider):
     """What a caller of litellm names: its entries name calculators."""
     if provider.startswith("vertex_ai"):
         return "vertex_ai"
-    return {"bedrock_converse": "bedrock", "fireworks_ai-embedding-models": "fireworks_ai", "cohere_chat": "cohere"}.get(
+    return {"bedrock_converse": "bedrock", "fireworks_ai-embedding-models": "fireworks_ai"}.get(
         provider, provider
     )
 
