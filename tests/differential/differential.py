@@ -78,9 +78,7 @@ def compare(by, answers, guard, entries, at):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", default=sys.executable, help="a Python that has litellm and genai-prices")
     parser.add_argument("--keep", action="store_true", help="use the answers of the run before")
     parser.add_argument("--show", type=int, default=40, help="how many unexplained differences to print")
@@ -105,9 +103,7 @@ def main():
             print(f"  {count:>7}  {100 * count / len(rows):6.2f} %  {rule}")
         for answer, mine, unpriced in unexplained[: options.show]:
             theirs = answer.get("cost", answer.get("error"))
-            print(
-                f"  unexplained: {answer['model']} {answer['shape']}: ours {mine} {unpriced}, theirs {theirs}"
-            )
+            print(f"  unexplained: {answer['model']} {answer['shape']}: ours {mine} {unpriced}, theirs {theirs}")
         failed = failed or bool(unexplained)
     return 1 if failed else 0
 

@@ -53,9 +53,7 @@ def provider_json(provider):
             told["prices"] = [conditional(one) for one in model.prices]
         else:
             told["prices"] = {k: price(v) for k, v in model.prices.__dict__.items() if v is not None}
-        told["price_variants"] = [
-            {"when": one.when, **conditional(one)} for one in model.price_variants or []
-        ]
+        told["price_variants"] = [{"when": one.when, **conditional(one)} for one in model.price_variants or []]
         models.append(told)
     fallback = provider.fallback_model_providers
     return {
@@ -92,9 +90,7 @@ def genai_answers(providers, at):
     for provider in providers:
         for model in provider.models:
             for shape, (buckets, tier) in SHAPES.items():
-                context = (
-                    {"processing": "batch"} if tier == "batch" else {"service_tier": tier} if tier else None
-                )
+                context = {"processing": "batch"} if tier == "batch" else {"service_tier": tier} if tier else None
                 values = {GENAI_USAGE[key]: value for key, value in buckets.items() if key in GENAI_USAGE}
                 if "cache_write_1h" in buckets:
                     values["cache_write_tokens"] = buckets["cache_write_1h"]
@@ -119,7 +115,10 @@ def litellm_answers(entries):
     import litellm
     from litellm.cost_calculator import cost_per_token
     from litellm.types.utils import (
-        CacheCreationTokenDetails, CompletionTokensDetailsWrapper, PromptTokensDetailsWrapper, Usage,
+        CacheCreationTokenDetails,
+        CompletionTokensDetailsWrapper,
+        PromptTokensDetailsWrapper,
+        Usage,
     )  # fmt: skip
 
     litellm.suppress_debug_info = True
@@ -137,9 +136,7 @@ def litellm_answers(entries):
             written = buckets.get("cache_write", 0) + buckets.get("cache_write_1h", 0)
             ttl = None
             if "cache_write_1h" in buckets:
-                ttl = CacheCreationTokenDetails(
-                    ephemeral_5m_input_tokens=0, ephemeral_1h_input_tokens=written
-                )
+                ttl = CacheCreationTokenDetails(ephemeral_5m_input_tokens=0, ephemeral_1h_input_tokens=written)
             usage = Usage(
                 prompt_tokens=inputs, completion_tokens=outputs, total_tokens=inputs + outputs,
                 prompt_tokens_details=PromptTokensDetailsWrapper(
@@ -174,9 +171,7 @@ def asked(provider):
     """What a caller of litellm names: its entries name calculators."""
     if provider.startswith("vertex_ai"):
         return "vertex_ai"
-    return {"bedrock_converse": "bedrock", "fireworks_ai-embedding-models": "fireworks_ai"}.get(
-        provider, provider
-    )
+    return {"bedrock_converse": "bedrock", "fireworks_ai-embedding-models": "fireworks_ai"}.get(provider, provider)
 
 
 def main():

@@ -40,9 +40,7 @@ class Case:
         """What LiteLLM's standard prices make of input, cache reads and output."""
         read = self.price("cache_read_input_token_cost")
         total = usage.get("input", 0) * self.price("input_cost_per_token")
-        total += usage.get("cache_read", 0) * (
-            read if read is not None else self.price("input_cost_per_token")
-        )
+        total += usage.get("cache_read", 0) * (read if read is not None else self.price("input_cost_per_token"))
         return total + usage.get("output", 0) * (self.price("output_cost_per_token") or 0)
 
     def says(self, amount):
@@ -54,12 +52,7 @@ class Case:
 
 def unpriced_is_listed(case):
     """A bucket without a rate is `unpriced` here (and denied, or priced by policy); they bill it 0. The rest agrees."""
-    return (
-        bool(case.unpriced)
-        and case.mine is not None
-        and case.theirs is not None
-        and same(case.mine, case.theirs)
-    )
+    return bool(case.unpriced) and case.mine is not None and case.theirs is not None and same(case.mine, case.theirs)
 
 
 # --- genai-prices -----------------------------------------------------------------------------------------------
@@ -119,9 +112,7 @@ def batch(case):
     read = case.price("cache_read_input_token_cost_batches")
     fresh, cached = case.buckets["input"], case.buckets.get("cache_read", 0)
     if prompt is not None:
-        total = (fresh + (cached if read is None else 0)) * prompt + (
-            cached * read if read is not None else 0
-        )
+        total = (fresh + (cached if read is None else 0)) * prompt + (cached * read if read is not None else 0)
     else:
         standard = case.price("cache_read_input_token_cost")
         total = fresh * case.price("input_cost_per_token") / 2 + cached * (standard or Decimal(0)) / 2
@@ -137,7 +128,7 @@ def batch_is_zero(case):
 
 
 def fireworks_halves_missing_cache(case):
-    """Fireworks: a cache price that is not listed is half of the input price in their library; it is not in the file."""
+    """Fireworks: a cache price that is not listed is half of the input price in their library, not in the file."""
     if case.provider != "fireworks_ai" or case.price("cache_read_input_token_cost") is not None:
         return False
     usage, half = case.buckets, (case.price("input_cost_per_token") or Decimal(0)) / 2
@@ -147,9 +138,7 @@ def fireworks_halves_missing_cache(case):
 
 def fireworks_ignores_tiers(case):
     """Fireworks: their calculator does not take the service tier, although the file has its price (19)."""
-    return (
-        case.provider == "fireworks_ai" and case.tier == "priority" and case.says(case.priced(case.buckets))
-    )
+    return case.provider == "fireworks_ai" and case.tier == "priority" and case.says(case.priced(case.buckets))
 
 
 def perplexity_has_its_own(case):
@@ -161,12 +150,8 @@ def perplexity_has_its_own(case):
         case.buckets.get(key, 0)
         for key in ("input", "cache_read", "cache_write", "cache_write_1h", "input_audio", "input_image")
     )
-    outputs = sum(
-        case.buckets.get(key, 0) for key in ("output", "output_reasoning", "output_audio", "output_image")
-    )
-    amount = inputs * (case.price("input_cost_per_token") or 0) + outputs * (
-        case.price("output_cost_per_token") or 0
-    )
+    outputs = sum(case.buckets.get(key, 0) for key in ("output", "output_reasoning", "output_audio", "output_image"))
+    amount = inputs * (case.price("input_cost_per_token") or 0) + outputs * (case.price("output_cost_per_token") or 0)
     return case.says(amount)
 
 
@@ -182,19 +167,6 @@ def strips_the_provider_twice(case):
     return len(parts) > 2 and parts[0] == parts[1]
 
 
-def prefers_the_prefixed_entry(case):
-    """`deepseek-chat` and `deepseek/deepseek-chat` are two entries; both tools take the second for both names, but
-    they read a cache write of 0.0 there."""
-    prefixed = case.entries.get(f"{case.provider}/{case.model}")
-    return prefixed is not None and prices(prefixed) != prices(case.entry)
-
-
-def customtools_is_the_base(case):
-    """`…-customtools` is priced like the model without it, whatever its own entry says."""
-    base = case.entries.get(case.model.removesuffix("-customtools"))
-    return case.model.endswith("-customtools") and base is not None and prices(base) != prices(case.entry)
-
-
 def lookup_fails(case):
     """They raise for a model that is in their own file."""
     return case.theirs is None and "not" in case.answer.get("error", "") and case.mine is not None
@@ -203,10 +175,9 @@ def lookup_fails(case):
 RULES = {
     "genai-prices": (unpriced_is_listed, no_price_is_zero),
     "litellm": (
-        unpriced_is_listed, one_name_two_prices, prefers_the_prefixed_entry, strips_the_provider_twice,
-        customtools_is_the_base, batch_is_zero, halves_missing_batch, batch_cache_is_input,
+        unpriced_is_listed, batch_is_zero, halves_missing_batch, batch_cache_is_input,
         fireworks_halves_missing_cache, fireworks_ignores_tiers, ignores_the_request_fee, perplexity_has_its_own,
-        lookup_fails,
+        strips_the_provider_twice, one_name_two_prices, lookup_fails,
     ),
 }  # fmt: skip
 
