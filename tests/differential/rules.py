@@ -167,17 +167,12 @@ def strips_the_provider_twice(case):
     return len(parts) > 2 and parts[0] == parts[1]
 
 
-def lookup_fails(case):
-    """They raise for a model that is in their own file."""
-    return case.theirs is None and "not" in case.answer.get("error", "") and case.mine is not None
-
-
 RULES = {
     "genai-prices": (unpriced_is_listed, no_price_is_zero),
     "litellm": (
         unpriced_is_listed, batch_is_zero, halves_missing_batch, batch_cache_is_input,
         fireworks_halves_missing_cache, fireworks_ignores_tiers, ignores_the_request_fee, perplexity_has_its_own,
-        strips_the_provider_twice, one_name_two_prices, lookup_fails,
+        strips_the_provider_twice, one_name_two_prices,
     ),
 }  # fmt: skip
 

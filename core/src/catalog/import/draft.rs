@@ -114,9 +114,7 @@ pub(super) fn settle(variants: &mut Vec<Variant>) -> Vec<When> {
 pub(super) fn tie(variants: &[Variant]) -> Option<(usize, usize)> {
     // Almost every model has nothing but tiers, which exclude each other.
     let plain = |variant: &&Variant| has_rates(variant) && variant.when != only_tier(&variant.when);
-    if variants.iter().find(plain).is_none() {
-        return None;
-    }
+    variants.iter().find(plain)?;
     let compiled: Vec<(usize, when::When)> = variants
         .iter()
         .enumerate()
