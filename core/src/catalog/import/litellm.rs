@@ -4,7 +4,7 @@
 //! What it does not say is not made up: a tier without a price of its own costs what the standard tier costs, a cache
 //! read without a price what input costs (rule 6 of the catalog).
 
-use super::draft::{Sheet, both, multiplier, settle, variant};
+use super::draft::{CONDITIONS_MAX, Sheet, both, multiplier, settle, variant};
 use super::fields::{Meaning, Only, meaning};
 use super::number::{self, NoPrice, Unit};
 use super::report::FileReport;
@@ -141,6 +141,17 @@ impl Draft {
         }
     }
 
+    /// Whether there is room for one more condition, and in it for one more length.
+    fn has_room(&self, when: &When, over: Option<u64>) -> bool {
+        if *when == When::default() {
+            return self.base.has_room(over);
+        }
+        match self.variants.iter().find(|(known, _)| known == when) {
+            Some((_, sheet)) => sheet.has_room(over),
+            None => self.variants.len() < CONDITIONS_MAX,
+        }
+    }
+
     fn is_priced(&self) -> bool {
         !self.base.rates.is_empty()
     }
@@ -160,6 +171,9 @@ impl Reader<'_> {
 
     fn put(&mut self, field: &str, raw: &str, when: &When, over: Option<u64>, bucket: Bucket, unit: Unit) {
         match number::price(raw, unit) {
+            Ok(_) if !self.draft.has_room(when, over) => {
+                self.skip(field, "is one condition or length too many")
+            }
             Ok(price) => {
                 if price.rounded {
                     self.report.rounded.note(self.entry, field, "is finer than 10⁻¹² USD and was rounded");
@@ -456,7 +470,11 @@ impl Found {
         let mut models = Vec::with_capacity(self.models.len());
         for (at, Model { name, key, draft, .. }) in self.models.iter().enumerate() {
             let others = scoped.get(&at).map(Vec::as_slice).unwrap_or_default();
-            let others = others.iter().filter_map(|(when, at)| Some((when, &self.models.get(*at)?.draft)));
+            if others.len() > CONDITIONS_MAX {
+                report.skipped.note(key, "", "has prices in more zones or sizes than are read");
+            }
+            let others = others.iter().take(CONDITIONS_MAX);
+            let others = others.filter_map(|(when, at)| Some((when, &self.models.get(*at)?.draft)));
             let model = model(key, draft, others, report);
             models.push(Imported {
                 provider: name.provider.clone(),
@@ -479,6 +497,9 @@ fn model<'d>(
 ) -> schema::Model {
     let mut variants: Vec<Variant> = Vec::new();
     let mut add = |when: When, mut sheet: Sheet| {
+        if variants.len() >= CONDITIONS_MAX {
+            return report.skipped.note(key, "", "has prices under more conditions than are read");
+        }
         sheet.complete_over(&draft.base);
         variants.push(variant(when, sheet));
     };
