@@ -47,7 +47,7 @@ stubs: setup ## check the Python stubs against the built module
 prices: setup ## check the price catalog (schema, overlaps, impossible prices, age), then compile what the library embeds
 	$(PY) pricing/check.py
 
-check-prices: setup ## compare every shipped price with two published catalogs (downloads them from the package index)
+check-prices: setup differential ## compare every shipped price with two published catalogs (downloads them from the package index)
 	$(PY) pricing/check.py --cross-check
 
 update-prices: setup ## rewrite the generated part of the price files from two published catalogs, then check and compile
@@ -62,6 +62,16 @@ TARGET ?= all
 
 fuzz: ## damaged input for everything that is parsed: SECONDS=600 for each target, TARGET=policy for one
 	cargo run --release --quiet -p spendrail-fuzz -- $(SECONDS) $(TARGET)
+
+PEERS := target/peers
+$(PEERS)/.ready: pricing/published.py
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $$($(PYTHON) -c 'import sys; sys.path.insert(0, "pricing"); from published import PUBLISHED; print(*PUBLISHED)')
+	@touch $@
+
+differential: setup $(PEERS)/.ready ## other tools' price files against those tools: every model, 19 usages (downloads them)
+	cd bindings-python && ../$(VENV)/bin/maturin develop --quiet
+	$(PY) tests/differential/differential.py --peers $(PEERS)/bin/python
 
 faults-reload: ## a price file of 3 MB swapped 1,000 times under 8 threads of calls
 	SPENDRAIL_SWAPS=1000 SPENDRAIL_MODELS=4500 cargo test --release --quiet -p spendrail-tests --test traffic -- --nocapture

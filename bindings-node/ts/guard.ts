@@ -36,6 +36,7 @@ import {
   decision,
   type FlushReport,
   type Page,
+  type PriceReport,
   page,
   Receipt,
   type ReloadReport,
@@ -303,8 +304,8 @@ export class Guard {
    * What the price files in force brought, file by file: models, what was skipped, rounded and held back (each with its
    * count and the first hundred).
    */
-  async priceReport(): Promise<object> {
-    return this.#ask("price_report", {}) as object;
+  async priceReport(): Promise<PriceReport> {
+    return this.#ask("price_report", {}) as PriceReport;
   }
 
   /** What a person should know about the configuration in force, although it is no error. */

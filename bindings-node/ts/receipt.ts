@@ -279,6 +279,39 @@ export interface ReloadReport {
   readonly added: readonly string[];
   readonly removed: readonly string[];
   readonly warnings: readonly string[];
+  /** `provider/model` of what has a price now and had none, had one and has none, or has another one. */
+  readonly modelsAdded: Listed<string>;
+  readonly modelsRemoved: Listed<string>;
+  readonly modelsRepriced: Listed<string>;
+  readonly prices: PriceReport;
+}
+
+/** How many there are, and the first hundred. */
+export interface Listed<T> {
+  readonly count: number;
+  readonly first: readonly T[];
+}
+
+/** Something about an entry of a price file; an empty `field` means all of it. */
+export interface PriceNote {
+  readonly entry: string;
+  readonly field: string;
+  readonly why: string;
+}
+
+/** What the price files brought; the built-in catalog is not listed. */
+export interface PriceReport {
+  readonly files: readonly {
+    readonly file: string;
+    readonly format: "catalog" | "litellm" | "genai-prices";
+    readonly models: number;
+    /** What could not be taken over. */
+    readonly skipped: Listed<PriceNote>;
+    /** What was finer than 10⁻¹² USD. */
+    readonly rounded: Listed<PriceNote>;
+    /** What is held back: the older prices stay. */
+    readonly quarantined: Listed<PriceNote>;
+  }[];
 }
 
 /** What a flush delivered. */

@@ -9,7 +9,7 @@ import pytest
 
 import story
 
-# Files of other tools: those tools are their oracle (pricing/differential.py).
+# Files of other tools: those tools are their oracle (tests/differential/differential.py).
 FOREIGN = "imports"
 STORIES = [(path.stem, one) for path in story.files() if path.stem != FOREIGN for one in story.load(path)]
 

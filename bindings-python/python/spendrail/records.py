@@ -177,7 +177,19 @@ class Flushed(Record):
 class Reloaded(Record):
     """What a reload did."""
 
-    __slots__ = ("added", "changed", "generation", "price_version", "prices_changed", "removed", "warnings")
+    __slots__ = (
+        "added",
+        "changed",
+        "generation",
+        "models_added",
+        "models_removed",
+        "models_repriced",
+        "price_version",
+        "prices",
+        "prices_changed",
+        "removed",
+        "warnings",
+    )
 
     changed: bool
     generation: int
@@ -186,6 +198,12 @@ class Reloaded(Record):
     added: list[str]
     removed: list[str]
     warnings: list[str]
+    models_added: dict[str, Any]
+    """How many (`count`) and the `first` hundred, as `provider/model`; so for those removed and repriced."""
+    models_removed: dict[str, Any]
+    models_repriced: dict[str, Any]
+    prices: dict[str, Any]
+    """As `Guard.price_report`."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         """From what the core tells."""

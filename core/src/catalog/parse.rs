@@ -92,7 +92,13 @@ fn is_json(source: &Source) -> bool {
 }
 
 fn parse_json(source: &Source) -> Result<File> {
-    serde_json::from_str(&source.text).map_err(|error| json_error(source, &error))
+    serde_json::from_str(&source.text).map_err(|error| {
+        // A file that is cut short is no JSON, whatever its keys look like.
+        match serde_json::from_str::<serde::de::IgnoredAny>(&source.text) {
+            Err(syntax) => json_error(source, &syntax),
+            Ok(_) => json_error(source, &error),
+        }
+    })
 }
 
 /// What a JSON parser refuses, with its place.

@@ -42,7 +42,15 @@ impl Watch {
                 counter.fetch_add(1, Ordering::Relaxed);
             }
         };
-        let watcher = notify::recommended_watcher(notice).ok();
+        Self::with(notify::recommended_watcher(notice).ok(), events, files, now)
+    }
+
+    fn with(
+        watcher: Option<RecommendedWatcher>,
+        events: Arc<AtomicU64>,
+        files: &[PathBuf],
+        now: Instant,
+    ) -> Self {
         let mut watch =
             Self { events, seen: 0, pending: None, polled: now, folders: BTreeSet::new(), watcher };
         watch.follow(files);
@@ -91,4 +99,70 @@ fn folders(file: &Path) -> Vec<PathBuf> {
         out.push(parent(&target));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::source::{Loaded, Sources};
+
+    fn seconds(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    /// A network mount: no watcher, no event. What has changed is found out by the hash of every byte, whatever the
+    /// file's time and size say.
+    #[test]
+    fn without_events_a_change_is_found_by_polling() {
+        let folder = std::env::temp_dir().join(format!("spendrail-poll-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (config, prices) = (folder.join("spendrail.toml"), folder.join("litellm.json"));
+        std::fs::write(&config, "[prices]\nbuiltin = false\nfiles = [\"litellm.json\"]\n").unwrap();
+        let write = |price: &str| {
+            let entry =
+                format!(r#"{{"m": {{"litellm_provider": "openai", "input_cost_per_token": {price}}}}}"#);
+            std::fs::write(&prices, entry).unwrap();
+        };
+        write("1e-06");
+        let written = std::fs::metadata(&prices).unwrap().modified().unwrap();
+        let sources = Sources {
+            file: Some(config),
+            text: None,
+            values: None,
+            prices: Vec::new(),
+            environment: Arc::new(|_| None),
+        };
+        let Loaded { digest, catalog, files, .. } = sources.load().unwrap();
+        assert!(files.contains(&prices), "a file of another tool is watched too: {files:?}");
+
+        let start = Instant::now();
+        let mut watch = Watch::with(None, Arc::default(), &files, start);
+        assert!(!watch.due(seconds(start, 59)));
+        assert!(watch.due(seconds(start, 60)), "a minute is over");
+        assert!(sources.load_changed(digest, &catalog).unwrap().is_err(), "nothing has changed");
+        assert!(!watch.due(seconds(start, 119)), "a minute since the last look is not over");
+
+        // As long as before, and as old.
+        write("2e-06");
+        std::fs::File::options().append(true).open(&prices).unwrap().set_modified(written).unwrap();
+        assert!(watch.due(seconds(start, 120)));
+        let changed = sources.load_changed(digest, &catalog).unwrap().expect("it has changed");
+        assert_ne!(changed.catalog.version(), catalog.version());
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+
+    #[test]
+    fn events_are_acted_on_when_they_stop() {
+        let events = Arc::new(AtomicU64::new(0));
+        let start = Instant::now();
+        let mut watch = Watch::with(None, Arc::clone(&events), &[], start);
+        let at = |millis: u64| start + Duration::from_millis(millis);
+        events.fetch_add(1, Ordering::Relaxed);
+        assert!(!watch.due(at(0)));
+        events.fetch_add(1, Ordering::Relaxed);
+        assert!(!watch.due(at(150)), "something has come in between");
+        assert!(!watch.due(at(300)));
+        assert!(watch.due(at(350)));
+        assert!(!watch.due(at(600)), "once");
+    }
 }

@@ -12,7 +12,7 @@ pub fn catalogs() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = folder("../../pricing/catalog", "toml")
         .into_iter()
         .map(|text| match text.char_indices().find(|(at, _)| *at > BYTES_MAX) {
-            Some((cut, _)) => text[..text[..cut].rfind("\n[models").unwrap_or(cut)].as_bytes().to_vec(),
+            Some((cut, _)) => text.as_bytes()[..text[..cut].rfind("\n[models").unwrap_or(cut)].to_vec(),
             None => text.into_bytes(),
         })
         .collect();

@@ -7,6 +7,10 @@ use crate::catalog::when;
 use crate::values::Bucket;
 use std::collections::BTreeMap;
 
+/// Most conditions under which an entry has prices, most lengths, most periods: what is more is left out.
+pub(super) const CONDITIONS_MAX: usize = 64;
+pub(super) const LENGTHS_MAX: usize = 64;
+pub(super) const PERIODS_MAX: usize = 64;
 /// Most variants of one period that are made to settle ties.
 const SETTLED_MAX: usize = 64;
 
@@ -19,6 +23,11 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
+    /// Whether there is room for one more length.
+    pub(super) fn has_room(&self, over: Option<u64>) -> bool {
+        over.is_none_or(|over| self.over.contains_key(&over) || self.over.len() < LENGTHS_MAX)
+    }
+
     pub(super) fn set(&mut self, over: Option<u64>, bucket: Bucket, rate: Rate) {
         let set = match over {
             Some(threshold) => self.over.entry(threshold).or_default(),
@@ -114,9 +123,7 @@ pub(super) fn settle(variants: &mut Vec<Variant>) -> Vec<When> {
 pub(super) fn tie(variants: &[Variant]) -> Option<(usize, usize)> {
     // Almost every model has nothing but tiers, which exclude each other.
     let plain = |variant: &&Variant| has_rates(variant) && variant.when != only_tier(&variant.when);
-    if variants.iter().find(plain).is_none() {
-        return None;
-    }
+    variants.iter().find(plain)?;
     let compiled: Vec<(usize, when::When)> = variants
         .iter()
         .enumerate()

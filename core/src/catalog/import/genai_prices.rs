@@ -3,7 +3,7 @@
 //! providers of versions 1 and 2, and the object with `units` and `providers`.
 
 use super::clause::Clause;
-use super::draft::{Sheet, both, settle};
+use super::draft::{CONDITIONS_MAX, PERIODS_MAX, Sheet, both, settle};
 use super::number::{self, NoPrice, Unit};
 use super::report::FileReport;
 use super::{Imported, Seller, draft, hours, litellm};
@@ -170,6 +170,11 @@ impl Reader<'_> {
         }
         .map_err(|why| self.skip("prices", &without_line(&why)))
         .ok()?;
+        let variant_count = entry.price_variants.as_ref().map_or(0, Vec::len);
+        if list.len() > PERIODS_MAX || variant_count > CONDITIONS_MAX {
+            self.skip("prices", "has more prices than are read");
+            return None;
+        }
         let mut steps = Vec::with_capacity(list.len());
         for conditional in &list {
             let (from, utc) = self.constraint("prices", conditional.constraint.as_ref())?;
@@ -306,6 +311,7 @@ impl Reader<'_> {
         unit: Unit,
     ) {
         match number::price(raw.get(), unit) {
+            Ok(_) if !sheet.has_room(over) => self.skip(key, "is one length too many"),
             Ok(price) => {
                 if price.rounded {
                     self.report.rounded.note(self.entry, key, "is finer than 10⁻¹² USD and was rounded");

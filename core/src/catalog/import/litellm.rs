@@ -4,7 +4,7 @@
 //! What it does not say is not made up: a tier without a price of its own costs what the standard tier costs, a cache
 //! read without a price what input costs (rule 6 of the catalog).
 
-use super::draft::{Sheet, both, multiplier, settle, variant};
+use super::draft::{CONDITIONS_MAX, Sheet, both, multiplier, settle, variant};
 use super::fields::{Meaning, Only, meaning};
 use super::number::{self, NoPrice, Unit};
 use super::report::FileReport;
@@ -12,7 +12,7 @@ use super::{Imported, hours, names};
 use crate::catalog::Tier;
 use crate::catalog::fields::{Date, Named};
 use crate::catalog::rates::{Factor, RateSet};
-use crate::catalog::schema::{Mode, Model, Period, Variant, When};
+use crate::catalog::schema::{self, Mode, Period, Variant, When};
 use crate::values::Bucket;
 use hashbrown::HashMap;
 use serde::Deserialize;
@@ -141,6 +141,17 @@ impl Draft {
         }
     }
 
+    /// Whether there is room for one more condition, and in it for one more length.
+    fn has_room(&self, when: &When, over: Option<u64>) -> bool {
+        if *when == When::default() {
+            return self.base.has_room(over);
+        }
+        match self.variants.iter().find(|(known, _)| known == when) {
+            Some((_, sheet)) => sheet.has_room(over),
+            None => self.variants.len() < CONDITIONS_MAX,
+        }
+    }
+
     fn is_priced(&self) -> bool {
         !self.base.rates.is_empty()
     }
@@ -160,6 +171,9 @@ impl Reader<'_> {
 
     fn put(&mut self, field: &str, raw: &str, when: &When, over: Option<u64>, bucket: Bucket, unit: Unit) {
         match number::price(raw, unit) {
+            Ok(_) if !self.draft.has_room(when, over) => {
+                self.skip(field, "is one condition or length too many")
+            }
             Ok(price) => {
                 if price.rounded {
                     self.report.rounded.note(self.entry, field, "is finer than 10⁻¹² USD and was rounded");
@@ -396,10 +410,18 @@ fn mode_of(mode: &str) -> Option<Mode> {
     })
 }
 
+/// An entry under our name.
+struct Model {
+    name: names::Name,
+    key: String,
+    rank: (usize, bool),
+    draft: Draft,
+}
+
 /// All entries so far, by our names.
 #[derive(Default)]
 struct Found {
-    models: Vec<(names::Name, String, Draft)>,
+    models: Vec<Model>,
     /// By provider and lower-case model.
     index: HashMap<(String, String), usize, foldhash::fast::FixedState>,
 }
@@ -424,30 +446,35 @@ impl Found {
         report.take_notes(own);
         let name = names::name(key, theirs);
         let place = (name.provider.clone(), name.model.to_lowercase());
-        if let Some((_, earlier, same)) = self.index.get(&place).and_then(|at| self.models.get(*at)) {
-            if same.base != draft.base || same.variants != draft.variants {
-                let why = format!("is `{earlier}` once more, at another price");
-                report.skipped.note(key, "", &why);
-            }
-            return;
+        let own = Model { name, key: key.to_owned(), rank: names::rank(key, theirs), draft };
+        let Some(known) = self.index.get(&place).and_then(|at| self.models.get_mut(*at)) else {
+            self.index.insert(place, self.models.len());
+            return self.models.push(own);
+        };
+        let other = if own.rank < known.rank { std::mem::replace(known, own) } else { own };
+        if other.draft.base != known.draft.base || other.draft.variants != known.draft.variants {
+            let why = format!("is `{}` once more, at another price", known.key);
+            report.skipped.note(&other.key, "", &why);
         }
-        self.index.insert(place, self.models.len());
-        self.models.push((name, key.to_owned(), draft));
     }
 
     fn finish(mut self, report: &mut FileReport) -> Vec<Imported> {
         // Prices under a condition go to their model, if that has a price without.
         let mut scoped: HashMap<usize, Vec<(When, usize)>, foldhash::fast::FixedState> = HashMap::default();
-        for (at, (name, ..)) in self.models.iter_mut().enumerate() {
+        for (at, Model { name, .. }) in self.models.iter_mut().enumerate() {
             let Some((of, when)) = name.of.take() else { continue };
             if let Some(base) = self.index.get(&(name.provider.clone(), of.to_lowercase())) {
                 scoped.entry(*base).or_default().push((when, at));
             }
         }
         let mut models = Vec::with_capacity(self.models.len());
-        for (at, (name, key, draft)) in self.models.iter().enumerate() {
+        for (at, Model { name, key, draft, .. }) in self.models.iter().enumerate() {
             let others = scoped.get(&at).map(Vec::as_slice).unwrap_or_default();
-            let others = others.iter().filter_map(|(when, at)| Some((when, &self.models.get(*at)?.2)));
+            if others.len() > CONDITIONS_MAX {
+                report.skipped.note(key, "", "has prices in more zones or sizes than are read");
+            }
+            let others = others.iter().take(CONDITIONS_MAX);
+            let others = others.filter_map(|(when, at)| Some((when, &self.models.get(*at)?.draft)));
             let model = model(key, draft, others, report);
             models.push(Imported {
                 provider: name.provider.clone(),
@@ -467,9 +494,12 @@ fn model<'d>(
     draft: &Draft,
     scoped: impl Iterator<Item = (&'d When, &'d Draft)>,
     report: &mut FileReport,
-) -> Model {
+) -> schema::Model {
     let mut variants: Vec<Variant> = Vec::new();
     let mut add = |when: When, mut sheet: Sheet| {
+        if variants.len() >= CONDITIONS_MAX {
+            return report.skipped.note(key, "", "has prices under more conditions than are read");
+        }
         sheet.complete_over(&draft.base);
         variants.push(variant(when, sheet));
     };
@@ -496,14 +526,14 @@ fn model<'d>(
         factors.map(|(when, factor)| multiplier(when.clone(), *factor, extras.clone())).collect();
     variants.extend(multipliers);
     let (rates, over) = draft.base.clone().into_over();
-    Model {
+    schema::Model {
         mode: draft.mode,
         max_input_tokens: draft.max_input,
         max_output_tokens: draft.max_output.or(draft.either),
         deprecated: draft.deprecated,
         prices: vec![Period { rates, over, variants, ..Period::default() }],
         minimum: Named::default(),
-        ..Model::default()
+        ..schema::Model::default()
     }
 }
 

@@ -12,6 +12,8 @@ mod names;
 mod number;
 pub(crate) mod report;
 mod stack;
+#[cfg(test)]
+mod tests;
 
 pub(super) use stack::{Running, Stack};
 

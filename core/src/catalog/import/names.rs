@@ -52,6 +52,13 @@ pub(super) fn provider(theirs: &str) -> &str {
     PROVIDERS.iter().find(|(known, ..)| *known == theirs).map_or(theirs, |(_, ours, _)| ours)
 }
 
+/// Of two entries with one name the lower counts: the provider's own before a sibling's (`codestral` before `mistral`
+/// would make it free), and the key with the provider in it, as LiteLLM itself looks them up.
+pub(super) fn rank(key: &str, theirs: &str) -> (usize, bool) {
+    let at = PROVIDERS.iter().position(|(known, ..)| *known == theirs).unwrap_or(0);
+    (at, !key.starts_with(theirs))
+}
+
 /// The names under which LiteLLM knows a provider of ours.
 pub(super) fn aliases(ours: &str) -> Vec<String> {
     if ours == "vertex" {

@@ -1,0 +1,31 @@
+"""The 19 usage shapes of the differential test: disjoint buckets, a tier, and nothing else."""
+
+SHAPES = {
+    "plain": ({"input": 1_000, "output": 500}, None),
+    "cached": ({"input": 1_000, "cache_read": 9_000, "output": 500}, None),
+    "written": ({"input": 1_000, "cache_write": 4_000, "output": 500}, None),
+    "written-1h": ({"input": 1_000, "cache_write_1h": 4_000, "output": 500}, None),
+    "reasoning": ({"input": 1_000, "output": 300, "output_reasoning": 700}, None),
+    "audio-in": ({"input": 1_000, "input_audio": 2_000, "output": 500}, None),
+    "audio-out": ({"input": 1_000, "output": 100, "output_audio": 400}, None),
+    "image-in": ({"input": 1_000, "input_image": 1_500, "output": 500}, None),
+    "image-out": ({"input": 1_000, "output": 100, "output_image": 1_290}, None),
+    "batch": ({"input": 1_000, "output": 500}, "batch"),
+    "batch-cached": ({"input": 1_000, "cache_read": 9_000, "output": 500}, "batch"),
+    "flex": ({"input": 1_000, "output": 500}, "flex"),
+    "priority": ({"input": 1_000, "output": 500}, "priority"),
+    "200k": ({"input": 200_000, "output": 500}, None),
+    "200k+1": ({"input": 200_001, "output": 500}, None),
+    "272k+1": ({"input": 272_001, "output": 500}, None),
+    "cached-long": ({"input": 1_000, "cache_read": 299_000, "output": 500}, None),
+    "priority-long": ({"input": 300_000, "output": 500}, "priority"),
+    "web-search": ({"input": 1_000, "output": 500, "web_search": 1}, None),
+}
+
+INPUT = ("input", "cache_read", "cache_write", "cache_write_1h", "input_audio", "input_image")
+OUTPUT = ("output", "output_reasoning", "output_audio", "output_image")
+
+
+def totals(usage):
+    """Input and output with everything that is part of them."""
+    return sum(usage.get(key, 0) for key in INPUT), sum(usage.get(key, 0) for key in OUTPUT)
