@@ -365,5 +365,15 @@ def test_a_changed_file_is_reloaded(tmp_path: Any) -> None:
 
 
 def test_events_are_known() -> None:
-    kinds = {"settled", "denied", "threshold", "over_run", "loop", "stopped", "reloaded", "reload_failed", "cost_differs"}
+    kinds = {
+        "settled",
+        "denied",
+        "threshold",
+        "over_run",
+        "loop",
+        "stopped",
+        "reloaded",
+        "reload_failed",
+        "cost_differs",
+    }
     assert set(EVENTS) == kinds

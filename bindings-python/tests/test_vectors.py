@@ -31,7 +31,9 @@ def writes_files(story: dict[str, Any]) -> bool:
     if story["topic"] == "imports":
         return True
     texts = [story.get("config", {}), *story.get("prices", [])]
-    return any(step["do"] == "reload" for step in story.get("steps", [])) or not all(isinstance(one, dict) for one in texts)
+    return any(step["do"] == "reload" for step in story.get("steps", [])) or not all(
+        isinstance(one, dict) for one in texts
+    )
 
 
 STAY = [story for story in ALL if not writes_files(story)]
