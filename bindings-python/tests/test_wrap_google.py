@@ -217,6 +217,16 @@ def test_a_retried_call_is_one_call(guard: spendrail.Guard, provider: Provider) 
     assert receipt(reply).posted_nano_usd == billed(provider)
 
 
+def test_an_attempt_that_nobody_answered_adds_its_input(guard: spendrail.Guard, provider: Provider) -> None:
+    reply = guard.wrap(client_of(provider.url, attempts=3, timeout_ms=400), **ACME).models.generate_content(
+        model=GEMINI, contents=QUESTION, config=config("fault=hang times=1")
+    )
+    assert requests(provider) == 2
+    assert [line.bucket for line in receipt(reply).lines] == ["input", "output", "input"]
+    assert "estimated" in receipt(reply).flags
+    assert spent(guard, **ACME) == (receipt(reply).posted_nano_usd, 0, 0)
+
+
 def test_a_reply_that_is_lost_is_not_free(guard: spendrail.Guard, provider: Provider) -> None:
     client = guard.wrap(client_of(provider.url, timeout_ms=300), **ACME)
     with pytest.raises(Exception, match=r"."):

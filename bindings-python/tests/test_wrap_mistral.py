@@ -178,6 +178,16 @@ def test_a_retried_call_is_one_call(guard: spendrail.Guard, provider: Provider) 
     assert receipt(reply).posted_nano_usd == billed(provider)
 
 
+def test_an_attempt_that_nobody_answered_adds_its_input(guard: spendrail.Guard, provider: Provider) -> None:
+    reply = guard.wrap(client_of(provider.url, retries=True, timeout_ms=400), **ACME).chat.complete(
+        **ask("fault=hang times=1")
+    )
+    assert requests(provider) == 2
+    assert [line.bucket for line in receipt(reply).lines] == ["input", "output", "input"]
+    assert "estimated" in receipt(reply).flags
+    assert spent(guard, **ACME) == (receipt(reply).posted_nano_usd, 0, 0)
+
+
 def test_a_reply_that_is_lost_is_not_free(guard: spendrail.Guard, provider: Provider) -> None:
     with pytest.raises(Exception, match=r"."):
         guard.wrap(client_of(provider.url, timeout_ms=300), **ACME).chat.complete(**ask("fault=hang"))

@@ -304,6 +304,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _arrive(self, path: str) -> Entry:
         bearer = (self.headers.get("authorization") or "").removeprefix("Bearer ").strip()
+        if bearer.startswith("AWS4-"):  # the key's name; the signature is another one every time
+            bearer = bearer.partition("Credential=")[2].partition("/")[0]
         key = self.headers.get("x-api-key") or self.headers.get("x-goog-api-key") or bearer or "-"
         entry = self.journal.arrive(key, path)
         entry.retry = int(self.headers.get("x-stainless-retry-count") or 0)

@@ -5,8 +5,8 @@
 //! unless the application lists it.
 
 use super::Api;
-use smallvec::SmallVec;
-use std::borrow::Cow;
+use super::free::is_free;
+use super::path::{bedrock_model, segments};
 
 /// What Spendrail knows of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +19,6 @@ pub enum Endpoint {
     /// agents, and whatever a provider adds.
     Unguarded,
 }
-
-/// Longest path that is looked at.
-const PATH_BYTES_MAX: usize = 4096;
 
 /// Looks an endpoint up. `provider` is a catalog id or a compatible server's name; `path` may be relative to the
 /// client's base URL, absolute, or a whole URL, with or without a query.
@@ -41,115 +38,8 @@ pub fn endpoint(provider: &str, method: &str, path: &str) -> Endpoint {
         return Endpoint::Guarded(api);
     }
     let reads = ["GET", "HEAD", "OPTIONS", "DELETE"].iter().any(|name| method.eq_ignore_ascii_case(name));
-    let free = if reads {
-        !opens_a_connection(&segments)
-    } else {
-        post && segments.as_slice() != ["threads", "runs"]
-            && free_posts(provider).iter().chain(COMPATIBLE).any(|pattern| matches(pattern, &segments))
-    };
+    let free = if reads { !opens_a_connection(&segments) } else { post && is_free(provider, &segments) };
     if free { Endpoint::Free } else { Endpoint::Unguarded }
-}
-
-/// The model that a path names: Gemini's `models/{model}:generateContent`, Azure's `deployments/{model}/…`, Bedrock's
-/// `model/{model}/converse`, where a name is percent-encoded (ARNs of inference profiles have slashes).
-#[must_use]
-pub fn model_of_path(path: &str) -> Option<Cow<'_, str>> {
-    let path = path.get(..PATH_BYTES_MAX.min(path.len())).unwrap_or("");
-    if let Some((model, _)) = bedrock_model(path) {
-        return Some(model);
-    }
-    let path = path.split(['?', '#']).next().unwrap_or("");
-    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
-    while let Some(segment) = segments.next() {
-        if matches!(segment, "models" | "tunedModels" | "deployments" | "engines") {
-            let name = segments.next()?;
-            return name.split(':').next().filter(|name| !name.is_empty()).map(Cow::Borrowed);
-        }
-    }
-    None
-}
-
-/// Whether a path asks for a stream: Gemini's `:streamGenerateContent`, Bedrock's `…-stream`.
-#[must_use]
-pub fn path_streams(path: &str) -> bool {
-    const ENDS: [&str; 3] = [":streamGenerateContent", "/converse-stream", "/invoke-with-response-stream"];
-    path.split(['?', '#']).next().is_some_and(|path| ENDS.iter().any(|end| path.ends_with(end)))
-}
-
-/// Model and action of a Bedrock path, `/model/{model}/{action}`. `None` for any other path, and for a name that a
-/// server might read as more than a name.
-fn bedrock_model(path: &str) -> Option<(Cow<'_, str>, &str)> {
-    if path.len() > PATH_BYTES_MAX {
-        return None;
-    }
-    let path = without_origin(path.split(['?', '#']).next()?)?;
-    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
-    let (word, model, action) = (segments.next()?, segments.next()?, segments.next()?);
-    if word != "model" || segments.next().is_some() {
-        return None;
-    }
-    let model = percent_decoded(model)?;
-    let odd = |c: char| c.is_control() || matches!(c, '\\' | '?' | '#' | '%');
-    if model.chars().any(odd) || model.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return None;
-    }
-    Some((model, action))
-}
-
-/// `%2F` and its like as what they stand for; `None` if that is no text.
-fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('%') {
-        return Some(Cow::Borrowed(text));
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = match (first, tail) {
-            (b'%', [high, low, tail @ ..]) => {
-                let digit =
-                    |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                bytes.push(digit(*high)?.checked_mul(16)?.checked_add(digit(*low)?)?);
-                tail
-            }
-            (b'%', _) => return None,
-            (byte, tail) => {
-                bytes.push(*byte);
-                tail
-            }
-        };
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
-}
-
-fn without_origin(path: &str) -> Option<&str> {
-    match path.split_once("://") {
-        Some((_, rest)) => rest.split_once('/').map(|(_, path)| path),
-        None => Some(path),
-    }
-}
-
-type Segments<'a> = SmallVec<[&'a str; 12]>;
-
-/// The path without origin, query, version and deployment (an Azure word; Anthropic's deployments are agents).
-/// `None` for what a server might read differently.
-fn segments<'a>(provider: &str, path: &'a str) -> Option<Segments<'a>> {
-    if path.len() > PATH_BYTES_MAX || path.contains(['\\', '%']) {
-        return None;
-    }
-    let path = without_origin(path.split(['?', '#']).next()?)?;
-    let mut segments: Segments<'a> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
-        return None;
-    }
-    loop {
-        match segments.as_slice() {
-            ["v1" | "v1beta" | "v1beta1" | "v1alpha" | "api" | "openai" | "upload", _, ..] => {
-                segments.remove(0);
-            }
-            ["deployments" | "engines", _, _, ..] if provider != "anthropic" => drop(segments.drain(..2)),
-            _ => return Some(segments),
-        }
-    }
 }
 
 /// The APIs that are understood. Servers differ in the prefix, never in the end.
@@ -187,149 +77,11 @@ fn opens_a_connection(segments: &[&str]) -> bool {
     matches!(segments, ["responses"] | ["realtime", ..] | ["live", "sessions"] | ["live"])
 }
 
-fn free_posts(provider: &str) -> &'static [&'static str] {
-    match provider {
-        "anthropic" => ANTHROPIC,
-        "google" | "gemini" | "vertex" => GEMINI,
-        "openai" | "azure" => OPENAI,
-        "cohere" => COHERE,
-        "mistral" => MISTRAL,
-        _ => COMPATIBLE,
-    }
-}
-
-/// `*` is one segment, `**` is the rest (at least one).
-fn matches(pattern: &str, segments: &[&str]) -> bool {
-    let mut rest = segments.iter();
-    for wanted in pattern.split('/') {
-        let Some(segment) = rest.next() else { return false };
-        match wanted {
-            "**" => return true,
-            "*" => {}
-            _ => match wanted.strip_prefix("*:") {
-                Some(action) if segment.rsplit_once(':').is_some_and(|(_, found)| found == action) => {}
-                None if *segment == wanted => {}
-                _ => return false,
-            },
-        }
-    }
-    rest.next().is_none()
-}
-
-/// What no server bills: files, cancelling, counting.
-const COMPATIBLE: &[&str] = &[
-    "batches/*/cancel",
-    "chat/completions/*",
-    "files",
-    "messages/batches/*/cancel",
-    "messages/count_tokens",
-    "responses/*/cancel",
-    "responses/input_tokens",
-    "uploads",
-    "uploads/**",
-];
-
-/// Stored things, administration, cancelling, counting. Not here although it looks harmless: vector stores and
-/// containers (billed while they exist), resuming a fine-tuning job, anything that starts a run or a session.
-const OPENAI: &[&str] = &[
-    "assistants",
-    "assistants/*",
-    "chatkit/sessions/*/cancel",
-    "conversations",
-    "conversations/*",
-    "conversations/*/items",
-    "evals",
-    "evals/*",
-    "evals/*/runs/*/cancel",
-    "fine_tuning/alpha/graders/validate",
-    "fine_tuning/checkpoints/*/permissions",
-    "fine_tuning/jobs/*/cancel",
-    "fine_tuning/jobs/*/pause",
-    "live/sessions/*/hangup",
-    "live/sessions/*/reject",
-    "moderations",
-    "organization/**",
-    "projects/*/groups/*/roles",
-    "projects/*/roles",
-    "projects/*/roles/*",
-    "projects/*/users/*/roles",
-    "realtime/calls/*/hangup",
-    "realtime/calls/*/reject",
-    "skills",
-    "skills/**",
-    "threads",
-    "threads/*",
-    "threads/*/messages",
-    "threads/*/messages/*",
-    "threads/*/runs/*",
-    "threads/*/runs/*/cancel",
-    "vaults",
-    "vaults/**",
-    "vector_stores/*/file_batches/*/cancel",
-    "webhook_endpoints",
-    "webhook_endpoints/**",
-];
-
-/// As above; not here: message batches, sessions and their events, deployment runs, dreams, environments.
-const ANTHROPIC: &[&str] = &[
-    "agents",
-    "agents/*",
-    "agents/*/archive",
-    "deployments/*/archive",
-    "deployments/*/pause",
-    "dreams/*/archive",
-    "dreams/*/cancel",
-    "environments/*/archive",
-    "environments/*/work/*/ack",
-    "environments/*/work/*/heartbeat",
-    "environments/*/work/*/stop",
-    "memory_stores",
-    "memory_stores/**",
-    "organizations/**",
-    "sessions/*/archive",
-    "sessions/*/threads/*/archive",
-    "skills",
-    "skills/**",
-    "tunnels",
-    "tunnels/**",
-    "user_profiles",
-    "user_profiles/**",
-    "vaults",
-    "vaults/**",
-];
-
-/// Counting, files and cancelling. Cached contents and file search stores are billed while they exist.
-const GEMINI: &[&str] = &[
-    "batches/*:cancel",
-    "files:register",
-    "models/*:computeTokens",
-    "models/*:countTokens",
-    "operations/*:cancel",
-    "projects/*/locations/*/batchPredictionJobs/*:cancel",
-    "projects/*/locations/*/publishers/*/models/*:computeTokens",
-    "projects/*/locations/*/publishers/*/models/*:countTokens",
-    "tuningJobs/*:cancel",
-];
-
-/// Counting and stored things. Not here: classification, embedding jobs, fine-tuning, transcription.
-const COHERE: &[&str] = &[
-    "check-api-key",
-    "connectors",
-    "connectors/*/oauth/authorize",
-    "datasets",
-    "detokenize",
-    "embed-jobs/*/cancel",
-    "finetuning/finetuned-models/*",
-    "tokenize",
-];
-
-/// Stored things and cancelling. Not here: OCR, classification and moderation, audio, conversations with hosted agents,
-/// batches, fine-tuning, libraries (their documents are read by OCR), workflows.
-const MISTRAL: &[&str] = &["agents", "agents/*", "batch/jobs/*/cancel", "fine_tuning/jobs/*/cancel"];
-
 #[cfg(test)]
 mod tests {
+    use super::super::path::{PATH_BYTES_MAX, model_of_path, path_streams};
     use super::*;
+    use std::borrow::Cow;
 
     #[test]
     fn what_is_guarded() {

@@ -8,15 +8,18 @@ mod cohere;
 mod endpoint;
 mod fields;
 mod fingerprint;
+mod free;
 mod gemini;
 mod legacy;
+mod path;
 mod responses;
 mod size;
 mod tools;
 
 pub use crate::telemetry::{Operation, RequestParams};
-pub use endpoint::{Endpoint, endpoint, model_of_path, path_streams};
+pub use endpoint::{Endpoint, endpoint};
 pub use fingerprint::fingerprint;
+pub use path::{model_of_path, path_streams};
 pub use size::FRAME_TOKENS;
 
 use crate::catalog::Tier;

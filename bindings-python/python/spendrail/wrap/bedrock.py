@@ -8,6 +8,7 @@ botocore decodes them: their events are seen as the application gets them.
 from __future__ import annotations
 
 import functools
+import inspect
 import io
 import json
 import weakref
@@ -48,8 +49,9 @@ class Reply(dict):  # type: ignore[type-arg]
 
 
 def can_wrap(client: Any) -> bool:
-    """Only the service that models are called with."""
-    return bool(client.meta.service_model.service_name == "bedrock-runtime")
+    """Only the service that models are called with, and only botocore's own client: others of its family are async."""
+    service: str = client.meta.service_model.service_name
+    return service == "bedrock-runtime" and not inspect.iscoroutinefunction(type(client)._make_request)
 
 
 def provider_of(client: Any, guard: Guard) -> str:
