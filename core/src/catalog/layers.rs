@@ -306,7 +306,7 @@ fn repeated<T>(items: &[T], alike: impl Fn(&T, &T) -> bool) -> Option<usize> {
 }
 
 /// Puts `later` over `model`, key by key.
-fn overlay(model: &mut Model, later: Model) {
+pub(super) fn overlay(model: &mut Model, later: Model) {
     let take = |slot: &mut Option<u64>, later: Option<u64>| *slot = later.or(*slot);
     take(&mut model.max_input_tokens, later.max_input_tokens);
     take(&mut model.max_output_tokens, later.max_output_tokens);

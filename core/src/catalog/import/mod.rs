@@ -4,11 +4,10 @@
 
 pub(in crate::catalog) mod clause;
 mod draft;
-mod fields;
+mod genai_keys;
 mod genai_prices;
 mod hours;
 mod litellm;
-mod names;
 mod number;
 pub(crate) mod report;
 mod stack;
@@ -72,7 +71,7 @@ pub(super) fn read(source: &Source) -> Result<Option<Foreign>> {
             let ids: BTreeSet<&String> = models.iter().map(|model| &model.provider).collect();
             let sellers = ids.into_iter().map(|id| Seller {
                 id: id.clone(),
-                aliases: names::aliases(id),
+                aliases: litellm::aliases(id),
                 ..Seller::default()
             });
             let sellers = sellers.collect();

@@ -3,10 +3,10 @@
 
 use super::draft::tie;
 use super::{Foreign, Imported, Seller};
-use crate::catalog::entry::ModelEntry;
+use crate::catalog::entry::{ModelEntry, SharedModifier};
 use crate::catalog::glob::Glob;
 use crate::catalog::import::report::FileReport;
-use crate::catalog::layers::{Layers, Problem, Provider};
+use crate::catalog::layers::{Layers, Problem, Provider, overlay};
 use crate::catalog::quarantine::Quarantine;
 use crate::catalog::schema::{File, Model, Period, Variant};
 use crate::catalog::{Catalog, when};
@@ -131,7 +131,19 @@ impl Stack<'_> {
             if !imported.dated {
                 for_every_period(&mut model, provider.model(&id).map(|merged| &merged.model));
             }
+            let saved = provider.model(&id).map(|merged| merged.model.clone());
             fit(&mut model, provider, &id, &imported.entry, report);
+            if let Err(why) = compiles(provider, &id, &model) {
+                // Nobody who loads the file can mend it, so what is below stays as it was.
+                if let (Some(merged), Some(saved)) = (provider.model_mut(&id), saved) {
+                    merged.model = saved;
+                }
+                return report.skipped.note(
+                    &imported.entry,
+                    "",
+                    &format!("does not fit the layers below: {why}"),
+                );
+            }
         }
         model.aliases = part.free_names(std::mem::take(&mut model.aliases), &id, &imported.entry, report);
         if let Some(clause) = imported.clause {
@@ -288,6 +300,7 @@ fn fit(model: &mut Model, provider: &mut Provider, id: &str, entry: &str, report
         let below =
             periods.as_deref_mut().and_then(|all| all.iter_mut().find(|known| known.from == period.from));
         let Some(below) = below else { continue };
+        untie(period, below, entry, report);
         for known in &mut below.variants {
             // The later says it in the other way: by rates, or by a multiplier.
             if let Some(own) = period.variants.iter().find(|own| own.when == known.when) {
@@ -304,8 +317,22 @@ fn fit(model: &mut Model, provider: &mut Provider, id: &str, entry: &str, report
                 || !known.over.is_empty()
                 || period.variants.iter().any(|own| own.when == known.when)
         });
-        untie(period, below, entry, report);
     }
+}
+
+/// Whether the model, put over what is below it, is an entry.
+fn compiles(provider: &Provider, id: &str, model: &Model) -> Result<(), String> {
+    let Some(below) = provider.model(id) else { return Ok(()) };
+    let mut merged = below.model.clone();
+    overlay(&mut merged, model.clone());
+    if merged.prices.is_empty() {
+        return Ok(());
+    }
+    merged.same_as = None;
+    let compiled = provider.modifiers.iter().map(|modifier| SharedModifier::new(modifier).map(Arc::new));
+    let modifiers = compiled.collect::<Result<Vec<_>, Problem>>().map_err(|problem| problem.message)?;
+    let entry = ModelEntry::compile(provider.id.as_str().into(), id.into(), merged, modifiers.into());
+    entry.map(drop).map_err(|problem| problem.message)
 }
 
 /// Leaves out variants that tie with one of the layers below, and those that are too many.

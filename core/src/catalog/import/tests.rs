@@ -167,3 +167,15 @@ fn a_truncated_file_says_where() {
     let error = Catalog::build_only(&[Source { name: "l.json".into(), text: text.into() }]).unwrap_err();
     assert_eq!((error.file(), error.line()), (Some("l.json"), Some(3)), "{error}");
 }
+
+#[test]
+fn a_tie_leaves_the_multiplier_below_as_it_was() {
+    let ours = r#"{"catalog": 1, "provider": "aws", "models": {"m": {"prices": [{"rates": {"input": "1"}, "variants": [
+        {"when": {"region": "us-*"}, "rates": {"input": "3"}}, {"when": {"tier": "batch"}, "multiply": "0.5"}]}]}}}"#;
+    let theirs = r#"{"m": {"litellm_provider": "bedrock", "mode": "chat", "input_cost_per_token": 2e-06,
+        "input_cost_per_token_batches": 1.5e-06}}"#;
+    let catalog = load(&[ours, theirs]);
+    let batch = PriceContext { tier: Some(super::super::Tier::Batch), ..PriceContext::default() };
+    assert_eq!(input(&catalog, "aws", "m", &batch), "1");
+    assert!(notes(&catalog, 1)[0].contains("ties"), "{:?}", notes(&catalog, 1));
+}

@@ -1,6 +1,6 @@
 //! LiteLLM's field names, taken apart: 120 of them are a base, a length and a tier put together.
 
-use super::number::Unit;
+use super::super::number::Unit;
 use crate::catalog::Tier;
 use crate::values::Bucket;
 

@@ -60,7 +60,7 @@ pub(super) fn rank(key: &str, theirs: &str) -> (usize, bool) {
 }
 
 /// The names under which LiteLLM knows a provider of ours.
-pub(super) fn aliases(ours: &str) -> Vec<String> {
+pub(in super::super) fn aliases(ours: &str) -> Vec<String> {
     if ours == "vertex" {
         return vec!["vertex_ai".to_owned()];
     }
