@@ -6,9 +6,9 @@
 //! multiplier of a change multiplies everything but its `except`.
 
 use super::context::Tier;
-use super::entry::{Multiplier, Origin, Period, SharedModifier, Span};
 use super::fields::Date;
 use super::layers::Problem;
+use super::period::{Multiplier, Origin, Period, SharedModifier, Span};
 use super::rates::{Factor, RateSet, Table};
 use super::schema;
 use super::when::When;
@@ -160,6 +160,6 @@ impl Period {
         shared: &[Arc<SharedModifier>],
     ) -> Result<(), Problem> {
         self.multipliers = adjustment.multipliers(file, &self.multipliers, shared)?;
-        super::entry::check_scale(&self.multipliers, &[])
+        super::period::check_scale(&self.multipliers, &[])
     }
 }

@@ -42,6 +42,7 @@
 
 mod adjust;
 mod bundled;
+mod carried;
 mod compile;
 mod context;
 mod cost;
@@ -55,6 +56,7 @@ mod matcher;
 pub mod normalise;
 mod origins;
 mod parse;
+mod period;
 mod plain;
 #[cfg(test)]
 mod properties;

@@ -22,7 +22,7 @@ impl Fraction {
 
     fn parse(text: &str) -> Self {
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-        Self::new(format!("{whole}{part}").parse().unwrap(), 10i128.pow(part.len() as u32))
+        Self::new(format!("{whole}{part}").parse().unwrap(), 10i128.pow(part.len().try_into().unwrap()))
     }
 
     fn times(self, other: Self) -> Self {
