@@ -581,6 +581,54 @@ describe("the other methods", () => {
     assert.deepEqual([decision.allowed, decision.denial, decision.worstCaseNanoUsd], [true, null, 200_000n]);
   });
 
+  test("a provider's own figure counts, and a difference is told", async () => {
+    const rates = { input: "3", output: "15" };
+    const text = JSON.stringify({
+      catalog: 1,
+      provider: "openrouter",
+      models: { m: { prices: [{ rates }] } },
+    });
+    const overrides = [{ match: { tenant: "acme" }, multiply: "0.85" }];
+    const guard = new Guard({
+      prices: [
+        { name: "or.json", text },
+        { builtin: false, overrides },
+      ],
+    });
+    const heard = [];
+    guard.on("cost_differs", ({ receipt }) => heard.push(receipt.computedCost));
+    const call = { provider: "openrouter", model: "m", inputTokens: 1000, maxOutputTokens: 100 };
+    const usage = { prompt_tokens: 1000, completion_tokens: 100, total_tokens: 1100, cost: 0.002 };
+    const reply = { object: "chat.completion", model: "m", choices: [], usage };
+    const receipt = await (await guard.reserve(call)).settle(reply);
+    assert.deepEqual(
+      [receipt.cost, receipt.reportedCost, receipt.computedCost, receipt.flags],
+      ["0.002", "0.002", "0.0045", ["reported"]],
+    );
+    assert.deepEqual(
+      receipt.lines.map(({ bucket, rate, per }) => [bucket, rate, per]),
+      [["reported", "0.002", 1]],
+    );
+    assert.deepEqual(
+      receipt.computed.lines.map(({ bucket }) => bucket),
+      ["input", "output"],
+    );
+    for (let round = 0; round < 100 && heard.length < 1; round++) await sleep(5);
+    assert.deepEqual(heard, ["0.0045"]);
+
+    const told = await guard.scope({ tenant: "acme" }, () =>
+      guard.explain("m", { input: 1000 }, { provider: "openrouter", at: "2026-11-20T00:00:00Z" }),
+    );
+    assert.deepEqual([told.cost, told.costNanoUsd, told.found], ["0.00255", 2550000n, "exact"]);
+    assert.match(String(told), /× 0.85 \(override prices.overrides\[0\], for tenant=acme, configuration\)/);
+    assert.equal((await guard.cost("m", { input: 1000 }, { provider: "openrouter" })).cost, "0.003");
+    const parts = Usage.inclusive({ input: 100, inputAudio: 30, cacheWrite1h: 20, output: 9, reasoning: 4 });
+    assert.deepEqual(
+      { ...parts },
+      { input: 50, inputAudio: 30, cacheWrite1h: 20, output: 5, outputReasoning: 4 },
+    );
+  });
+
   test("events come on the main loop, to each listener until it stops", async () => {
     const guard = guardOf("0.0003 USD");
     const heard = [];

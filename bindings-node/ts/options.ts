@@ -9,8 +9,11 @@ export interface GuardOptions {
   /** A configuration as text; `name` stands for it in errors. */
   text?: string;
   name?: string;
-  /** A table as in the file, or price files as text over what the configuration names. */
-  prices?: object | readonly { readonly name: string; readonly text: string }[];
+  /**
+   * A table as in the file, or a list: price files as text over what the configuration names, and tables as in the
+   * file.
+   */
+  prices?: object | readonly ({ readonly name: string; readonly text: string } | object)[];
   budgets?: readonly object[];
   runLimits?: readonly object[];
   stops?: readonly object[];
@@ -68,8 +71,19 @@ export interface WrapOptions extends Labels {
 export function setup(config: string | GuardOptions | undefined): Record<string, unknown> {
   if (typeof config === "string") return { file: config };
   const { file, text, name, clock: _, prices, ...values } = { ...config };
-  const texts = Array.isArray(prices);
-  const inCode = texts || prices === undefined ? values : { ...values, prices };
+  const listed = Array.isArray(prices);
+  const tables = listed ? prices.filter(isTable) : prices === undefined ? [] : [prices];
+  const inCode = tables.length === 0 ? values : { ...values, prices: merged(tables) };
   const given = Object.keys(inCode).length > 0 ? inCode : undefined;
-  return { file, text, name, prices: texts ? prices : undefined, config: given };
+  const texts = listed ? prices.filter((one) => !isTable(one)) : undefined;
+  return { file, text, name, prices: texts, config: given };
+}
+
+function isTable(one: unknown): boolean {
+  return typeof one === "object" && one !== null && !("text" in one || "name" in one);
+}
+
+/** One is itself, whatever it is: the core says what is wrong with it. */
+function merged(tables: readonly unknown[]): unknown {
+  return tables.length === 1 ? tables[0] : Object.assign({}, ...tables);
 }

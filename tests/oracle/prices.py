@@ -189,7 +189,7 @@ class Entry:
             if any(names.matches(glob, self.model) for glob in modifier.get("models", ["**"]))
             and holds(modifier["when"], day, context)
         ]
-        listed = any(v["when"].get("tier") == "batch" for v in variants)
+        listed = any(v["when"].get("tier") == "batch" for v in (*variants, *self.modifiers))
         if terms.half_batch and context.get("tier") == "batch" and not listed:
             times.append({"multiply": "0.5", "except": set(PER) - set(TOKEN_BUCKETS)})
         factors = [(Fraction(one["multiply"]), frozenset(one.get("except", ()))) for one in times]

@@ -6,9 +6,9 @@
 //! multiplier of a change multiplies everything but its `except`.
 
 use super::context::Tier;
-use super::entry::{Multiplier, Origin, Period, SharedModifier, Span};
 use super::fields::Date;
 use super::layers::Problem;
+use super::period::{Multiplier, Origin, Period, SharedModifier, Span};
 use super::rates::{Factor, RateSet, Table};
 use super::schema;
 use super::when::When;
@@ -131,8 +131,9 @@ impl Adjustment {
     ) -> Result<Box<[Multiplier]>, Problem> {
         let mut all: Vec<Multiplier> =
             shared.iter().map(|modifier| &modifier.compiled).chain(own).cloned().collect();
-        let listed = period.variants.iter().any(|variant| variant.when.tier == Some(Tier::Batch));
-        if self.half_batch && !listed {
+        let of_period = period.variants.iter().map(|variant| &variant.when);
+        let mut conditions = of_period.chain(shared.iter().map(|modifier| &modifier.file().when));
+        if self.half_batch && !conditions.any(|when| when.tier == Some(Tier::Batch)) {
             // Fees are not what batches are cheaper by.
             let fees: Vec<Bucket> = Bucket::ALL.iter().copied().filter(|b| !b.is_tokens()).collect();
             let half = Factor::parse("0.5").ok_or_else(|| Problem::new("0.5 is no factor"))?;
@@ -160,6 +161,6 @@ impl Period {
         shared: &[Arc<SharedModifier>],
     ) -> Result<(), Problem> {
         self.multipliers = adjustment.multipliers(file, &self.multipliers, shared)?;
-        super::entry::check_scale(&self.multipliers, &[])
+        super::period::check_scale(&self.multipliers, &[])
     }
 }

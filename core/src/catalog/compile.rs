@@ -1,9 +1,10 @@
 //! Merged layers to a catalog: every entry compiled, every name in the index.
 
-use super::entry::{ModelEntry, SharedModifier};
+use super::entry::ModelEntry;
 use super::glob::Glob;
 use super::layers::{Layers, Merged, Problem, Provider};
 use super::matcher::{Names, Via};
+use super::period::SharedModifier;
 use super::{Catalog, Layer, Source, parse, schema};
 use crate::error::{Error, Result};
 use crate::values::scope::Label;

@@ -1,7 +1,8 @@
 //! What a call cost: quantity × rate × multipliers per bucket, rounded half-even once to 10⁻¹⁸ USD.
 
 use super::context::{PriceContext, Tier};
-use super::entry::{ModelEntry, Multiplier, Period};
+use super::entry::ModelEntry;
+use super::period::{Multiplier, Period};
 use super::rates::{Factor, Rate, Table};
 use crate::values::usage::Per;
 use crate::values::{AttoUsd, Bucket, Usage};

@@ -2,8 +2,9 @@
 
 use super::context::{PriceContext, Tier};
 use super::cost::{Cost, Item, Line};
-use super::entry::{ModelEntry, Multiplier, Origin, Period};
+use super::entry::ModelEntry;
 use super::fields::Date;
+use super::period::{Multiplier, Origin, Period};
 use super::rates::{Factor, Table};
 use super::schema;
 use crate::values::{Bucket, Usage};
@@ -193,9 +194,9 @@ impl Period {
         &self,
         context: &PriceContext,
         tier: Option<Tier>,
-    ) -> Option<&super::entry::RateVariant> {
+    ) -> Option<&super::period::RateVariant> {
         let holds =
-            |v: &&super::entry::RateVariant| v.when.holds(context, tier) && v.span.contains(context.at);
+            |v: &&super::period::RateVariant| v.when.holds(context, tier) && v.span.contains(context.at);
         self.variants.iter().find(holds)
     }
 }

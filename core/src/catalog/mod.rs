@@ -39,9 +39,13 @@
 //! 7. **Multipliers.** Every modifier and every variant with `multiply` that holds, except for the keys in `except`.
 //! 8. **Minimum.** A bucket that is used is billed at least `minimum`.
 //! 9. **Rounding.** Each line half-even, once, to 10⁻¹⁸ USD; the total is the exact sum.
+//! 10. **Settings.** What an operator agreed (`[[prices.overrides]]`) comes last, global ones before scoped ones, each
+//!     seeing what the one before left: rates are final for the keys that they name, a multiplier multiplies the rest.
+//!     It makes an entry of its own, which travels with the hold.
 
 mod adjust;
 mod bundled;
+mod carried;
 mod compile;
 mod context;
 mod cost;
@@ -55,6 +59,7 @@ mod matcher;
 pub mod normalise;
 mod origins;
 mod parse;
+mod period;
 mod plain;
 #[cfg(test)]
 mod properties;

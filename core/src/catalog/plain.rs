@@ -4,7 +4,8 @@
 
 use super::context::PriceContext;
 use super::cost::{Rounding, amount};
-use super::entry::{ModelEntry, Period};
+use super::entry::ModelEntry;
+use super::period::Period;
 use super::rates::{Factor, Rate};
 use super::worst::{Bound, CACHE_WRITE, INPUT, OUTPUT};
 use crate::values::{AttoUsd, Bucket, Timestamp};

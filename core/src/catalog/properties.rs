@@ -22,7 +22,7 @@ impl Fraction {
 
     fn parse(text: &str) -> Self {
         let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-        Self::new(format!("{whole}{part}").parse().unwrap(), 10i128.pow(u32::try_from(part.len()).unwrap()))
+        Self::new(format!("{whole}{part}").parse().unwrap(), 10i128.pow(part.len().try_into().unwrap()))
     }
 
     fn times(self, other: Self) -> Self {
@@ -122,7 +122,8 @@ fn reference(
     for one in multiplying.chain(variants.iter().copied().filter(|v| !v["multiply"].is_null())) {
         factors.push((Fraction::parse(one["multiply"].as_str().unwrap()), spared(one)));
     }
-    let batches = list(period, "variants").iter().any(|v| v["when"]["tier"] == "batch");
+    let mut conditions = list(period, "variants").iter().chain(list(file, "modifiers"));
+    let batches = conditions.any(|one| one["when"]["tier"] == "batch");
     if settings.half_batch && when["tier"] == "batch" && !batches {
         factors.push((Fraction(1, 2), vec!["web_search".into(), "input_audio_second".into()]));
     }
@@ -229,20 +230,20 @@ fn period(from: Option<&'static str>) -> impl Strategy<Value = Value> {
 }
 
 fn file() -> impl Strategy<Value = Value> {
-    let modifier = prop::option::of((factor(), except()));
-    (period(None), prop::option::of(period(Some("2026-06-01"))), modifier, prop::option::of(1u32..20)).prop_map(
-        |(first, second, modifier, least)| {
+    let when = prop_oneof![Just(json!({ "geo": "us" })), Just(json!({ "tier": "batch" }))];
+    let modifier = prop::option::of((when, factor(), except()));
+    (period(None), prop::option::of(period(Some("2026-06-01"))), modifier, prop::option::of(1u32..20))
+        .prop_map(|(first, second, modifier, least)| {
             let modifiers: Vec<Value> = modifier
                 .into_iter()
-                .map(|(factor, except)| json!({ "when": { "geo": "us" }, "multiply": factor, "except": except }))
+                .map(|(when, factor, except)| json!({ "when": when, "multiply": factor, "except": except }))
                 .collect();
             let prices: Vec<Value> = std::iter::once(first).chain(second).collect();
             let minimum: Map<String, Value> =
                 least.into_iter().map(|n| ("input_audio_second".to_owned(), n.to_string().into())).collect();
             json!({ "catalog": 1, "provider": "p", "modifiers": modifiers,
                 "models": { "m": { "prices": prices, "minimum": minimum } } })
-        },
-    )
+        })
 }
 
 fn settings() -> impl Strategy<Value = Settings> {

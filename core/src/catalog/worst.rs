@@ -2,7 +2,8 @@
 
 use super::context::PriceContext;
 use super::cost::{Rounding, amount};
-use super::entry::{ModelEntry, Multiplier, Period};
+use super::entry::ModelEntry;
+use super::period::{Multiplier, Period};
 use super::rates::{Factor, Keyed, Rate, Sheet, Table};
 use super::when::Holds;
 use crate::values::{AttoUsd, Bucket, Usage};

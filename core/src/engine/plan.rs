@@ -94,7 +94,7 @@ type Entry<'r> = Option<Cow<'r, Arc<ModelEntry>>>;
 
 fn resolve<'r>(call: &Call, scope: &Scope, rules: &'r Rules) -> (Entry<'r>, Option<Refusal>) {
     let (provider, model) = rules.deployment(call.provider.as_deref(), &call.model);
-    priced(rules, provider, model, scope)
+    priced(rules, provider, model, call.provider.as_deref(), scope)
 }
 
 /// The entry, and why it must not be used. Both, where something was billed that it has no rate for: what is recorded
@@ -103,10 +103,11 @@ fn priced<'r>(
     rules: &'r Rules,
     provider: Option<&str>,
     model: &str,
+    seller: Option<&str>,
     scope: &Scope,
 ) -> (Entry<'r>, Option<Refusal>) {
     let place = || provider.map_or_else(String::new, |provider| format!("at `{provider}`"));
-    match rules.price(provider, model, None, scope) {
+    match rules.price(provider, model, seller, scope) {
         Priced::By { entry, .. } => {
             let distrusted = rules.distrusted(&entry);
             (Some(entry), distrusted.map(|(code, detail)| Refusal::new(code, model, &detail)))
@@ -127,7 +128,7 @@ fn other_models(
 ) -> SmallVec<[(Arc<ModelEntry>, OtherModel); 1]> {
     let mut found = SmallVec::new();
     for other in &call.other_models {
-        let (entry, why) = priced(rules, call.provider.as_deref(), &other.model, scope);
+        let (entry, why) = priced(rules, call.provider.as_deref(), &other.model, None, scope);
         found.extend(entry.map(|entry| (entry.into_owned(), other.clone())));
         *refusal = refusal.take().or(why);
     }

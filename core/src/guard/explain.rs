@@ -48,7 +48,7 @@ pub(super) fn cost(state: &State, query: &PriceQuery) -> Result<Cost> {
 fn entry<'r>(rules: &'r Rules, query: &PriceQuery) -> Result<(Cow<'r, Arc<ModelEntry>>, Option<Via>)> {
     let (provider, model) = rules.deployment(query.provider.as_deref(), &query.model);
     let shown = || model.chars().take(80).collect::<String>();
-    match rules.price(provider, model, None, &query.scope) {
+    match rules.price(provider, model, query.provider.as_deref(), &query.scope) {
         Priced::By { entry, via } => Ok((entry, via)),
         Priced::Unknown => {
             let message = format!("no price is known for {:?}", shown());

@@ -13,9 +13,9 @@ mod hold;
 mod journal;
 mod noted;
 mod outlines;
+mod parcel;
 #[cfg(test)]
 mod priced_tests;
-mod parcel;
 mod receipt;
 mod record;
 mod reload;

@@ -50,6 +50,26 @@ fn who_sells_a_call_is_who_was_asked() {
 }
 
 #[test]
+fn settings_are_those_of_the_seller() {
+    let guard = guard(
+        "deployments = { \"or/prod\" = \"maker/m\" }\nproviders.or.on_unpriced_bucket = { price = { page = \"2\" } }\n\
+         [[prices.overrides]]\nprovider = \"or\"\nmodel = \"m\"\nmultiply = \"0.5\"\nexcept = [\"page\"]",
+    );
+    let used = Usage::new().with(Bucket::Input, 1_000).with(Bucket::Page, 1);
+    let cost = |provider: &str, model: &str| {
+        let cost = guard.cost(&super::PriceQuery::new(provider, model, used)).unwrap();
+        (cost.total.to_string(), cost.unpriced.len())
+    };
+    // Inherited or mapped to the maker's prices: the invoice is the gateway's all the same.
+    assert_eq!(cost("openrouter", "m"), ("0.0035".to_owned(), 0));
+    assert_eq!(cost("or", "prod"), ("0.0035".to_owned(), 0));
+    assert_eq!(cost("maker", "m"), ("0.003".to_owned(), 1));
+    let call = Call::new("or", "prod").input_tokens(1_000).max_output_tokens(0);
+    let receipt = guard.reserve(&call).unwrap().settle(&used).unwrap();
+    assert_eq!((receipt.posted.0, receipt.reserved.0), (3_500_000, 1_500_000));
+}
+
+#[test]
 fn a_difference_is_an_event() {
     let guard = guard("");
     let events = guard.subscribe(&[EventKind::CostDiffers]).unwrap();

@@ -324,7 +324,9 @@ impl Rule {
         });
         // Another name of a model is that model; a pattern is what it is.
         let model = rule.model.as_ref().map(|name| match catalog.resolve(provider.as_deref(), name) {
-            Resolution::Found { entry, .. } if !name.contains('*') => entry.model().to_lowercase().into(),
+            Resolution::Found { entry, via } if via != Via::Pattern && !name.contains('*') => {
+                entry.model().to_lowercase().into()
+            }
             _ => Arc::clone(name),
         });
         Self { rule: rule.clone(), provider, model }

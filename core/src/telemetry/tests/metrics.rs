@@ -240,3 +240,28 @@ fn the_number_of_series_is_bounded_and_the_total_stays_right() {
     assert!(costs.iter().any(|(attributes, _)| attributes == &["otel.metric.overflow=true"]));
     assert_eq!((sum(&receiver, "spendrail.cost") * 1e9).round(), 330_000.0);
 }
+
+#[test]
+fn what_has_no_price_is_counted_by_what_it_was() {
+    let receiver = Receiver::http(&[Manner::Accept]);
+    let rig = Rig::to(&receiver, &[]);
+    rig.calls(2);
+    for flags in
+        [Flags::UNKNOWN_MODEL, Flags::UNPRICED, Flags::UNPRICED.with(Flags::LATE), Flags::FALLBACK_PRICE]
+    {
+        let flagged = InferenceRecord { flags, ..call(SpanIds::NONE) };
+        rig.recorder.push(Record::Inference(Box::new(flagged)));
+    }
+    assert!(rig.worker.flush(5 * SECOND).complete);
+    let counted: Vec<(String, f64)> = points(&receiver, "spendrail.unpriced")
+        .into_iter()
+        .map(|(attributes, n)| {
+            let reason = attributes.iter().find_map(|one| one.strip_prefix("spendrail.reason=")).unwrap();
+            (reason.to_owned(), n)
+        })
+        .collect();
+    let expected = [("fallback_price", 1.0), ("unknown_model", 1.0), ("unpriced_bucket", 2.0)];
+    let mut counted: Vec<(&str, f64)> = counted.iter().map(|(reason, n)| (reason.as_str(), *n)).collect();
+    counted.sort_by(|a, b| a.0.cmp(b.0));
+    assert_eq!(counted, expected);
+}
