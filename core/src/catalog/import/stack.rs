@@ -3,10 +3,11 @@
 
 use super::draft::tie;
 use super::{Foreign, Imported, Seller};
-use crate::catalog::entry::{ModelEntry, SharedModifier};
+use crate::catalog::entry::ModelEntry;
 use crate::catalog::glob::Glob;
 use crate::catalog::import::report::FileReport;
 use crate::catalog::layers::{Layers, Problem, Provider, overlay};
+use crate::catalog::period::SharedModifier;
 use crate::catalog::quarantine::Quarantine;
 use crate::catalog::schema::{File, Model, Period, Variant};
 use crate::catalog::{Catalog, when};
