@@ -4,6 +4,8 @@
 
 use crate::failure::{none, parse, text};
 use crate::store::{self, Place};
+use napi::bindgen_prelude::{Env, JsValue, Object};
+use napi::sys;
 use napi_derive::napi;
 use serde_json::{Value, json};
 use spendrail::ffi::HoldFacts;
@@ -12,6 +14,8 @@ use spendrail::requests::Api;
 use spendrail::telemetry::SpanIds;
 use spendrail::values::{Bucket, Usage};
 use spendrail::{Code, Error, ffi};
+use std::ffi::c_void;
+use std::ptr::null_mut;
 
 /// Settled; the receipt is kept under the hold's handle.
 const KEPT: u32 = 1;
@@ -86,9 +90,8 @@ pub fn usage(with: String) -> Option<String> {
 /// Settles with a provider's reply as JSON.
 #[napi(catch_unwind)]
 pub fn settle_reply(hold: f64, reply: String, error_type: Option<String>) -> u32 {
-    let reply = serde_json::from_str::<Value>(&reply).map_err(|why| {
-        Error::new(Code::UsageInvalid, format!("the reply is no JSON: {why}")).field("reply")
-    });
+    let reply = serde_json::from_str::<Value>(&reply)
+        .map_err(|why| Error::new(Code::UsageInvalid, format!("the reply is no JSON: {why}")).field("reply"));
     let Some(reply) = none(reply) else { return 0 };
     end(hold, |hold| hold.try_settle(Settlement::Reply(&reply), error_type.as_deref()))
 }
@@ -174,6 +177,30 @@ pub fn receipt_posted(hold: f64) -> Option<f64> {
         Some(Place::Settled(receipt, _)) => Some(receipt.posted.0 as f64),
         _ => None,
     })
+}
+
+/// The hold, or its receipt, is here for as long as `kept` lives. (A `FinalizationRegistry` would do the same, but what
+/// it watches outlives every minor collection: a receipt that nobody reads would stay for minutes.)
+#[napi]
+pub fn keep(env: Env, kept: Object, hold: f64) -> napi::Result<()> {
+    match watch(env, kept, hold) {
+        sys::Status::napi_ok => Ok(()),
+        failed => Err(napi::Error::from_status(failed.into())),
+    }
+}
+
+#[expect(unsafe_code, reason = "Node-API is C; napi offers finalizers for its own values only")]
+fn watch(env: Env, kept: Object, hold: f64) -> sys::napi_status {
+    const { assert!(usize::BITS >= 64, "a pointer must be wide enough for a handle") };
+    let handle = std::ptr::without_provenance_mut(hold as usize);
+    // SAFETY: `kept` is an object of `env`; the data is a number in a pointer's clothes, nothing is read through it.
+    unsafe { sys::napi_add_finalizer(env.raw(), kept.raw(), handle, Some(let_go), null_mut(), null_mut()) }
+}
+
+/// Called by Node-API when the object of [`keep`] was collected, outside of the collection.
+extern "C" fn let_go(_: sys::napi_env, handle: *mut c_void, _: *mut c_void) {
+    // A panic must not reach C.
+    let _ = std::panic::catch_unwind(|| abandon(handle.addr() as f64));
 }
 
 /// Nobody holds it any more, nor its receipt. Nothing happens if both are gone already.

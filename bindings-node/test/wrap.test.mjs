@@ -35,6 +35,36 @@ function customer(name, { limit, guard = guardOf(limit), ...options } = {}) {
   return { tenant, guard, gpt, anthropic };
 }
 
+const RESET = "reset";
+const NOWHERE = "nowhere";
+let resetting;
+let nowhere;
+before(async () => {
+  const listening = (server) =>
+    new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
+  // Takes the request, and breaks the connection before it answers.
+  resetting = createServer((socket) => socket.on("data", () => socket.resetAndDestroy()));
+  await listening(resetting);
+  const closed = createServer();
+  nowhere = await listening(closed);
+  await new Promise((resolve) => closed.close(resolve));
+});
+after(() => resetting.close());
+
+/** The options of a client whose attempts go as they are told here, one by one. */
+function attempts(steps) {
+  const left = [...steps];
+  const fetch = (url, init) => {
+    const step = left.shift();
+    const port = { [RESET]: resetting.address().port, [NOWHERE]: nowhere }[step];
+    if (port !== undefined) return globalThis.fetch(`http://127.0.0.1:${port}${new URL(url).pathname}`, init);
+    const headers = new Headers(init.headers);
+    headers.set("x-provider-script", step);
+    return globalThis.fetch(url, { ...init, headers });
+  };
+  return { fetch, timeout: 300, maxRetries: steps.length - 1 };
+}
+
 async function billed(tenant) {
   const entries = await provider.journal(tenant);
   return entries.reduce((sum, entry) => sum + entry.cost_nano_usd, 0);
@@ -298,11 +328,9 @@ describe("what ends early is never free", () => {
   });
 
   test("a call that times out and is then refused", async () => {
-    const one = customer("timeout-429", { timeout: 200, maxRetries: 1 });
-    const hang = script("fault=hang times=1");
-    const provoke = async () => one.gpt.chat.completions.create({ ...chat, model: "no-such" }, hang);
-    await denialOf(provoke());
-    await assert.rejects(async () => one.gpt.chat.completions.create(chat, script("fault=hang")));
+    const one = customer("timeout-429", attempts(["fault=hang", "fault=429"]));
+    await assert.rejects(async () => one.gpt.chat.completions.create(chat), { status: 429 });
+    assert.equal((await provider.journal(one.tenant)).length, 2);
     await atLeast(one, { unconfirmed: true });
   });
 
@@ -329,6 +357,48 @@ describe("what ends early is never free", () => {
   });
 });
 
+describe("an attempt that nobody answered counts its input", () => {
+  const asks = {
+    openai: (one) => one.gpt.chat.completions.create(chat),
+    anthropic: (one) => one.anthropic.messages.create(claude),
+  };
+  const nanoPerToken = { openai: 150, anthropic: 1000 };
+  const stories = {
+    "a timeout, then an answer": ["fault=hang", "output=5"],
+    "a timeout, then a refusal, then an answer": ["fault=hang", "fault=429", "output=5"],
+    "a connection that is reset, then an answer": [RESET, "output=5"],
+    "two that are lost, then an answer": ["fault=hang", RESET, "output=5"],
+  };
+  for (const [sdk, ask] of Object.entries(asks)) {
+    for (const [name, steps] of Object.entries(stories)) {
+      test(`${sdk}: ${name}`, async () => {
+        const one = customer("lost", attempts(steps));
+        const receipt = receiptOf(await ask(one));
+        const lost = steps.filter((step) => step === RESET || step === "fault=hang").length;
+        const floors = receipt.lines.slice(-lost);
+        assert.ok(floors.every((line) => line.bucket === "input" && line.quantity > 0));
+        assert.ok(receipt.flags.includes("estimated"));
+        const floor = floors.reduce((sum, line) => sum + line.quantity * nanoPerToken[sdk], 0);
+        const journal = await provider.journal(one.tenant);
+        const answered = journal.filter((entry) => entry.status === 200);
+        assert.equal(answered.length, 1);
+        assert.deepEqual(await booked(one.guard, one.tenant), {
+          spent: answered[0].cost_nano_usd + floor,
+          held: 0,
+          unconfirmed: 0,
+        });
+        assert.ok(answered[0].cost_nano_usd + floor >= (await billed(one.tenant)), "no less than was billed");
+      });
+    }
+  }
+
+  test("a server that was not there is no attempt", async () => {
+    const one = customer("nowhere-first", attempts([NOWHERE, "output=5"]));
+    await one.gpt.chat.completions.create(chat);
+    await agrees(one);
+  });
+});
+
 describe("what was not billed is given back", () => {
   const nothing = { spent: 0, held: 0, unconfirmed: 0 };
   for (const fault of ["429", "401", "500", "529"]) {
@@ -340,11 +410,7 @@ describe("what was not billed is given back", () => {
   }
 
   test("a server that is not there", async () => {
-    const server = createServer().listen(0, "127.0.0.1");
-    await new Promise((resolve) => server.once("listening", resolve));
-    const { port } = server.address();
-    await new Promise((resolve) => server.close(resolve));
-    const one = customer("nowhere", { baseURL: `http://127.0.0.1:${port}/v1` });
+    const one = customer("nowhere", { baseURL: `http://127.0.0.1:${nowhere}/v1` });
     await assert.rejects(async () => one.gpt.chat.completions.create(chat));
     assert.deepEqual(await booked(one.guard, one.tenant), nothing);
   });

@@ -98,6 +98,7 @@ interface Native {
   release(hold: number, errorType: string | undefined): boolean;
   detach(hold: number): string | null;
   abandon(hold: number): void;
+  keep(kept: object, hold: number): void;
 
   runStart(guard: number, above: number, args: string): number;
   runResume(guard: number, carried: string): number;

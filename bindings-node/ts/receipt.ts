@@ -75,11 +75,9 @@ export class Kept {
   constructor(handle: number, owner: object) {
     this.handle = handle;
     this.owner = owner;
-    lost.register(this, handle);
+    native.keep(this, handle);
   }
 }
-
-const lost = new FinalizationRegistry<number>((handle) => native.abandon(handle));
 
 /** The result of settling. */
 export class Receipt {

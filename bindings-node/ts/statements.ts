@@ -1,5 +1,5 @@
 /** What was spent, call by call, and what other rules would have made of it. */
-import { answeredLater, type Code } from "./errors";
+import { answeredLater, argumentInvalid, type Code } from "./errors";
 import { encode, join } from "./json";
 import { native } from "./native";
 import { type GuardOptions, setup } from "./options";
@@ -180,6 +180,10 @@ interface RawSimulation {
 }
 
 async function listed<T>(entries: Iterable<T> | AsyncIterable<T>): Promise<T[]> {
+  const given = Object(entries);
+  if (!(Symbol.iterator in given || Symbol.asyncIterator in given)) {
+    throw argumentInvalid("entries", "must be entries, or the path of a file");
+  }
   const all: T[] = [];
   for await (const one of entries) all.push(one);
   return all;

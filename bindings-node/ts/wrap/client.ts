@@ -9,6 +9,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Guard } from "../guard";
 import type { Labels } from "../scope";
 import { type Answer, type FetchOptions, Sending } from "./sending";
+import { websockets } from "./websocket";
 
 const MARK = Symbol.for("spendrail.guarded");
 const BARE = Symbol.for("spendrail.fetch");
@@ -46,6 +47,9 @@ export interface Client {
   /** openai 7: reads a reply, and may send the request again if that takes too long. */
   parseResponseWithTimeout?: Parse;
   withOptions(options: object): Client;
+  buildURL?: (path: string, ...more: unknown[]) => string;
+  /** openai: asked for the headers of every WebSocket that is opened with this client. */
+  _buildWebSocketHeaders?: (...given: unknown[]) => unknown;
 }
 
 /** What is particular to an SDK. */
@@ -116,6 +120,7 @@ export function install(client: Client, guarded: Guarded): Client {
       return sending.run(known.sending, () => known.sending.parse(known.call, () => own(by, answer)));
     };
   const methods = {
+    ...websockets(client, guarded),
     makeRequest: make,
     request(...given: unknown[]) {
       const promise = request.apply(client, given);
