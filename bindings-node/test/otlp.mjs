@@ -14,10 +14,7 @@ function fields(message) {
       if (byte < 0x80) return value;
     }
   };
-  const take = (length) => {
-    at += length;
-    return message.subarray(at - length, at);
-  };
+  const take = (length) => message.subarray(at, (at += length));
   while (at < message.length) {
     const key = Number(varint());
     const read = {
