@@ -154,6 +154,23 @@ impl Stack<'_> {
     }
 }
 
+/// Who sells models of its own. Everybody else in the files of other tools sells what these make.
+const MAKERS: [&str; 13] = [
+    "ai21",
+    "anthropic",
+    "cohere",
+    "deepseek",
+    "google",
+    "jina_ai",
+    "minimax",
+    "mistral",
+    "moonshotai",
+    "openai",
+    "voyage",
+    "x-ai",
+    "z-ai",
+];
+
 /// The files of the providers, being made.
 #[derive(Default)]
 struct Files(Vec<Part>);
@@ -183,7 +200,11 @@ impl Files {
         if !starts || id.len() > NAME_BYTES_MAX || !id.bytes().all(word) {
             return None;
         }
-        self.0.push(Part { id, ..Part::default() });
+        // What a lower layer says of a provider stays; of a new one other tools do not say whether it makes models.
+        let is_new = !layers.providers.iter().any(|known| known.id == id);
+        let mut part = Part { id, ..Part::default() };
+        part.file.platform = is_new.then(|| !MAKERS.contains(&part.id.as_str()));
+        self.0.push(part);
         Some(self.0.len() - 1)
     }
 
