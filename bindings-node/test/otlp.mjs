@@ -14,7 +14,10 @@ function fields(message) {
       if (byte < 0x80) return value;
     }
   };
-  const take = (length) => message.subarray(at, (at += length));
+  const take = (length) => {
+    at += length;
+    return message.subarray(at - length, at);
+  };
   while (at < message.length) {
     const key = Number(varint());
     const read = {
