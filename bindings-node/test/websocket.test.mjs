@@ -1,7 +1,7 @@
 // Work that is ordered over a WebSocket cannot be guarded: a wrapped client does not open one unless it is told to.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import OpenAI from "openai";
+import OpenAI, { AzureOpenAI } from "openai";
 import { OpenAIRealtimeWebSocket } from "openai/realtime/websocket";
 import { OpenAIRealtimeWS } from "openai/realtime/ws";
 import { ResponsesWS } from "openai/resources/responses/ws";
@@ -55,6 +55,16 @@ describe("a WebSocket of a wrapped client", () => {
       assert.equal(refused(guardOf("1 USD", { mode: "observe" })), undefined);
     });
   }
+
+  test("a session of Azure over the platform's own WebSocket is denied; its requests are not", async () => {
+    const azure = new AzureOpenAI({ apiKey: "k", apiVersion: "2026-01-01", baseURL: url, deployment: model });
+    const client = guardOf().wrap(azure, { tenant: "acme" });
+    const options = { dangerouslyAllowBrowser: true };
+    await assert.rejects(OpenAIRealtimeWebSocket.azure(client, options), { code: "unguarded_endpoint" });
+    // The server knows WebSockets only: the request was sent.
+    const listed = client.withOptions({ maxRetries: 0 }).models.list();
+    await assert.rejects(async () => listed, { status: 426 });
+  });
 
   test("a request before it does not lend it its address", async () => {
     const guard = guardOf("1 USD", { endpoints: { allow: ["/responses/*"] } });

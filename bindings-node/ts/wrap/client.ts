@@ -50,6 +50,8 @@ export interface Client {
   buildURL?: (path: string, ...more: unknown[]) => string;
   /** openai: asked for the headers of every WebSocket that is opened with this client. */
   _buildWebSocketHeaders?: (...given: unknown[]) => unknown;
+  /** openai: asked for the key of every request, and of some WebSockets. */
+  _callApiKey?: (...given: unknown[]) => unknown;
 }
 
 /** What is particular to an SDK. */
@@ -120,7 +122,7 @@ export function install(client: Client, guarded: Guarded): Client {
       return sending.run(known.sending, () => known.sending.parse(known.call, () => own(by, answer)));
     };
   const methods = {
-    ...websockets(client, guarded),
+    ...websockets(client, guarded, () => sending.getStore() !== undefined),
     makeRequest: make,
     request(...given: unknown[]) {
       const promise = request.apply(client, given);

@@ -4,9 +4,9 @@
  */
 import type { Client, Guarded } from "./client";
 
-/** The methods of a copy that stand in the way. */
-export function websockets(client: Client, guarded: Guarded): Partial<Client> {
-  const { buildURL, _buildWebSocketHeaders: headers } = client;
+/** The methods of a copy that stand in the way. `sends`: a request is on its way, which is guarded by itself. */
+export function websockets(client: Client, guarded: Guarded, sends: () => boolean): Partial<Client> {
+  const { buildURL, _buildWebSocketHeaders: headers, _callApiKey: key } = client;
   if (headers === undefined) return {};
   // Who opens one asks for its address and then, at once, for its headers; those of realtime sessions ask nobody for
   // the address.
@@ -25,6 +25,14 @@ export function websockets(client: Client, guarded: Guarded): Partial<Client> {
       refuse(guarded, path ?? "/realtime");
       return headers.apply(client, given);
     },
+    // A realtime session of Azure over the platform's own WebSocket asks for nothing but the key.
+    ...(key !== undefined &&
+      "apiVersion" in client && {
+        _callApiKey(...given: unknown[]) {
+          if (!sends()) refuse(guarded, "/realtime");
+          return key.apply(client, given);
+        },
+      }),
   };
 }
 
