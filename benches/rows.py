@@ -30,7 +30,6 @@ PRICE_PEERS: Final = ("genai-prices price", "litellm price")
 IMPORT_PEERS: Final = ("genai-prices import cpu", "litellm import cpu")
 SIZE_PEERS: Final = ("genai-prices import rss", "litellm import rss")
 PYTHON_PAIR: Final = "Python: reserve + settle, 4 budgets, telemetry on"
-NODE_PAIR: Final = "node pair, 4 budgets, telemetry on"
 
 ROWS: Final = [
     Row("anchor", "anchor A: lookup and two atomic adds, warm"),
@@ -73,12 +72,12 @@ ROWS: Final = [
     Row("python import cpu", "`import spendrail`: CPU (ms)", 10, 5, peers=IMPORT_PEERS),
     Row("python import rss", "`import spendrail`: resident (MB)", 20, 15, peers=SIZE_PEERS),
     Row("python library", "the Python module's library (MB)", None, 10),
-    Row(f"{NODE_PAIR}, warm", "Node: reserve + settle, 4 budgets, telemetry on", 3_000, 1_500, "anchor"),
-    Row(f"{NODE_PAIR}, cold", "… cold"),
-    Row(f"{NODE_PAIR}, one of 100k users", "… one of 100,000 users", None, None, "anchor_random"),
-    Row("node pair, 4 budgets, telemetry off, warm", "… telemetry off", anchor="anchor"),
-    Row("node pair, 1 budget, telemetry on, warm", "… 1 budget", anchor="anchor"),
-    Row("node pair in a run, 4 budgets, telemetry on, warm", "… in a run", anchor="anchor"),
+    Row("node pair", "Node: reserve + settle, 4 budgets, telemetry on", 3_000, 1_500, "anchor", None, PAIR_PEERS),
+    Row("node pair", "… cold", field="cold"),
+    Row("node pair random", "… one of 100,000 users", None, None, "anchor_random"),
+    Row("node pair quiet", "… telemetry off", anchor="anchor"),
+    Row("node pair 1 budget", "… 1 budget", anchor="anchor"),
+    Row("node pair in a run", "… in a run", anchor="anchor"),
 ]
 
 # Nanoseconds become milliseconds, and bytes megabytes, where a row says so.

@@ -236,7 +236,9 @@ describe("a hold", () => {
     assert.equal((await guard.settle(token, new Usage({ input: 90, output: 10 }))).cost, "0.00011");
     assert.deepEqual((await guard.settle(token, new Usage({ input: 90, output: 10 }))).flags, ["repeated"]);
     await guard.release((await guard.reserve(CALL)).detach());
-    assert.deepEqual(await booked(guard), [110_000, 0, 0]);
+    const stated = await guard.settle((await guard.reserve(CALL)).detach(), { cost: "0.02 USD" });
+    assert.equal(stated.cost, "0.02");
+    assert.deepEqual(await booked(guard), [20_110_000, 0, 0]);
     await refused(() => guard.settle("sr1.x", new Usage({ input: 1 })), "token_invalid", "token");
   });
 

@@ -161,7 +161,10 @@ export class Guard {
 
   /** Settles a detached hold by its token. */
   async settle(token: string, settled?: Settlement): Promise<Receipt> {
-    return new Receipt(this.#ask("settle", { token }, settlement(settled)) as object);
+    const given = settlement(settled);
+    // A reply is JSON of the provider's already; what we say ourselves is written with the token.
+    const [own, foreign] = "reply" in given ? [{}, given] : [given, {}];
+    return new Receipt(this.#ask("settle", { token, ...own }, foreign) as object);
   }
 
   /** Releases a detached hold by its token, because nothing was billed. */

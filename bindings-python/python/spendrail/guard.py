@@ -86,7 +86,9 @@ class Guard(_native.Guard):
         reserved before it is sent and settled by its reply; `receipt_of(reply)` tells what it cost. The original is
         untouched. The labels given here belong to the client and win over those of the block around a call.
 
-        `provider` names the provider of an OpenAI-compatible server. Errors: `InvalidInput` for an unknown client.
+        Clients: `anthropic`, `openai`, `google.genai`, `mistralai`, `cohere`, and boto3's `bedrock-runtime`.
+        `provider` says whose prices apply where the client and its host do not: a compatible server, a proxy.
+        Errors: `InvalidInput` for an unknown client.
         """
         from .wrap import wrap
 
