@@ -64,7 +64,7 @@ fuzz: ## damaged input for everything that is parsed: SECONDS=600 for each targe
 	cargo run --release --quiet -p spendrail-fuzz -- $(SECONDS) $(TARGET)
 
 PEERS := target/peers
-$(PEERS)/.ready: pricing/published.py
+$(PEERS)/.ready: pricing/published/__init__.py
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $$($(PYTHON) -c 'import sys; sys.path.insert(0, "pricing"); from published import PUBLISHED; print(*PUBLISHED)')
 	@touch $@
