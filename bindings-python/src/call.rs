@@ -5,6 +5,7 @@ use crate::errors;
 use crate::guard::Guard;
 use crate::host;
 use crate::json::{self, Place};
+use crate::recent;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString};
 use serde_json::{Map, Value};
@@ -34,8 +35,8 @@ pub(crate) fn read(
     let call = match (labels, ambient.as_ref().map(Py::get)) {
         (None, None) => call,
         (None, Some(ambient)) => call.whole_scope(Arc::clone(&ambient.scope)),
-        (Some(labels), None) => call.scope(Arc::new(labels)),
-        (Some(labels), Some(ambient)) => call.whole_scope(Arc::new(labels.inside(&ambient.scope))),
+        (Some(labels), None) => call.scope(recent::shared(labels)),
+        (Some(labels), Some(ambient)) => call.whole_scope(recent::shared(labels.inside(&ambient.scope))),
     };
     let call = match guard.traced {
         true => match host::span(py)? {

@@ -15,6 +15,7 @@ mod host;
 mod json;
 mod later;
 mod receipt;
+mod recent;
 mod run;
 mod usage;
 
