@@ -35,7 +35,7 @@ class Statements:
         """One entry per call that was settled; a better word on the same call replaces the one before."""
         if step["do"] not in SETTLES or "repeated" in answer.get("flags", ["repeated"]):
             return
-        if self.state.policy.journal == 0:
+        if self.state.policy.journal == 0 or self.state.policy.mode == "off":
             return
         hold = self.tokens[step["token"]] if "token" in step else self.names[step["hold"]]
         with_ = step.get("with", {})

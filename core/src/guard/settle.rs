@@ -185,7 +185,8 @@ fn post(
     held.state.pass_on_events();
     if !receipt.repeated {
         send(&held.state.events, &receipt);
-        if let Some(journal) = &held.state.journal {
+        // In mode `off` nothing was held, so there is nothing to state.
+        if let (Some(journal), Some(_)) = (&held.state.journal, held.key) {
             journal.add(&held, &receipt, now);
         }
         let (flags, usage, cost) = (receipt.flags, receipt.usage.as_ref(), Some(receipt.posted));
