@@ -124,6 +124,28 @@ def test_a_fork_in_the_middle_of_other_threads_calls() -> None:
     assert answers == {repr((WORST, 0, 0))}
 
 
+@FORKS
+def test_a_child_goes_on_with_an_inherited_run() -> None:
+    own = guard()
+    with own.run(agent="forks", max_calls=2) as run:
+        own.reserve(**CALL).settle()
+
+        def child() -> tuple[object, ...]:
+            for _ in range(2):
+                own.reserve(**CALL).settle()
+            with own.run(agent="child") as below:
+                try:
+                    own.reserve(**CALL)
+                except spendrail.Denied as denied:
+                    code = denied.code
+            run.end()
+            return run.spent, below.spent, code, books(own)
+
+        assert in_child(child) == repr((2 * WORST, 0, "run_limit_exceeded", (2 * WORST, 0, 0)))
+        own.reserve(**CALL).settle()
+    assert (run.spent, books(own)) == (2 * WORST, (2 * WORST, 0, 0))
+
+
 # -- the end of a hold -----------------------------------------------------------------------------
 
 

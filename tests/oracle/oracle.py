@@ -134,6 +134,8 @@ class Oracle(Statements):
     def _hold(self, step: Any, content: Any, made: Plan, denial: Denial | None) -> Hold:
         state = self.state
         would = would_deny(state, made, denial)
+        if denial and denial.code == "too_many_accounts":
+            made.legs = ()
         answer = {"held_nano_usd": made.nano_usd, "would_deny": would, "repeated": False}
         hold = Hold(
             number=len(state.holds) + 1,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from accounts import Leg, accounts
+from accounts import Account, Leg, accounts
 from amounts import (
     CONCURRENT,
     INPUT,
@@ -34,6 +34,9 @@ KNOWN = (
     "provider model input_tokens max_output_tokens choices tier speed geo region server_tools fingerprint id "
     "tenant user feature agent session tags"
 ).split()
+
+LATECOMERS = timedelta(minutes=5)
+"""How long an account is kept after its window for calls that were planned in it."""
 
 
 @dataclass
@@ -169,7 +172,7 @@ def verdict(state: State, plan_: Plan) -> Denial | None:
     """No, with every leg that fails; or None for yes."""
     if plan_.refusal:
         return plan_.refusal
-    seen = set(accounts(state.history))
+    seen = {account for account in accounts(state.history) if not forgotten(state, account)}
     new = {leg.account for leg in plan_.legs} - seen
     if new and len(seen) + len(new) > state.policy.max_accounts:
         return Denial("too_many_accounts")
@@ -189,6 +192,14 @@ def verdict(state: State, plan_: Plan) -> Denial | None:
         retry_at=retry_at(state, plan_, hard),
         max_output_tokens=fitting_output(state, plan_, hard),
     )
+
+
+def forgotten(state: State, account: Account) -> bool:
+    """A window that ended long enough ago, and no call in flight that is on it."""
+    if account.end is None or account.end + LATECOMERS > state.now:
+        return False
+    flying = (hold for hold in state.holds if hold.state == "held")
+    return not any(leg.account == account for hold in flying for leg in hold.legs)
 
 
 def would_deny(state: State, plan_: Plan, denial: Denial | None) -> bool:

@@ -36,6 +36,8 @@ pub struct Account {
 
 /// An account of a run that nobody ends is over after a day without a move.
 const IDLE: Duration = Duration::from_seconds(24 * 3600);
+/// How long after its window's end an account is kept for calls that were planned before it.
+const LATECOMERS: Duration = Duration::from_seconds(5 * 60);
 
 impl Account {
     pub(super) fn new(
@@ -97,10 +99,15 @@ impl Account {
         self.closed = self.closed.min(now);
     }
 
-    /// When nothing more is to be expected: the end of the window, or of the run.
-    pub(super) fn over(&self) -> Timestamp {
+    /// From when on it may be forgotten, if nothing refers to it. A window that has ended never comes again, and no
+    /// call asks what was spent in it; a run that has ended is remembered, since a late call is of the same run.
+    pub(super) fn forgettable_from(&self, retention: Duration) -> Timestamp {
         let idle = if self.rule.is_of_run() { self.touched.saturating_add(IDLE) } else { Timestamp::MAX };
-        self.window.end.min(self.closed).min(idle)
+        let after = |end: Timestamp, time: Duration| match end {
+            Timestamp::MAX => Timestamp::MAX,
+            end => end.saturating_add(time),
+        };
+        after(self.closed.min(idle), retention).min(after(self.window.end, retention.min(LATECOMERS)))
     }
 
     /// How much more expiry may free.

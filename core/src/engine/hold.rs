@@ -4,6 +4,7 @@
 //! counted twice, whatever the order of settle, release, expire and late settle.
 
 use super::estimate::Estimate;
+use super::quantities::Quantities;
 use crate::catalog::ModelEntry;
 use crate::rules::{BudgetId, Rules};
 use crate::values::{Label, Timestamp, Unit};
@@ -118,6 +119,8 @@ pub(super) struct Hold {
     pub(super) content: u64,
     /// Of the settle, 0 before.
     pub(super) settle_content: u64,
+    /// What an estimate posted, which an exact settle may still replace.
+    pub(super) estimate: Option<Box<Quantities>>,
     /// Known outside by a caller's id or a token: remembered after it is closed.
     pub(super) exposed: bool,
     pub(super) name: Option<Label>,
@@ -147,6 +150,8 @@ pub struct Settled {
     pub over_run: bool,
     /// The hold had been released before.
     pub after_release: bool,
+    /// What an estimate had posted, which this settle replaced.
+    pub replaced: Option<Box<Quantities>>,
     /// What the accounts have left; empty for a repetition.
     pub remaining: SmallVec<[Remaining; 4]>,
 }

@@ -101,7 +101,7 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
         force,
     };
     let (key, failures) = match state.ledger.hold(now, &request) {
-        Ok(HoldOutcome::Held(key, failures)) => (key, failures),
+        Ok(HoldOutcome::Held(key, failures)) => (Some(key), failures),
         Ok(HoldOutcome::Repeated(key, known)) => {
             undo();
             let pinned =
@@ -115,14 +115,16 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
             return Ok(deny(state, call, &scope, span, denial));
         }
         Ok(HoldOutcome::TooManyAccounts) => {
-            undo();
             let most = rules.policy.ledger.max_accounts;
-            let refusal = Refusal::new(
-                Code::TooManyAccounts,
-                "the ledger",
-                &format!("it keeps {most} accounts at most"),
-            );
-            return Ok(deny(state, call, &scope, span, Denial::refused(refusal, now)));
+            let detail = format!("it keeps {most} accounts at most");
+            let refusal = Refusal::new(Code::TooManyAccounts, "the ledger", &detail);
+            if !force {
+                undo();
+                return Ok(deny(state, call, &scope, span, Denial::refused(refusal, now)));
+            }
+            // What only observes lets the call pass, and has no place to count it.
+            plan.refusal.get_or_insert(refusal);
+            (None, Vec::new())
         }
         Err(error) => {
             undo();
@@ -132,7 +134,7 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
     let held = Held {
         state: Arc::clone(state),
         run: run.cloned(),
-        key: Some(key),
+        key,
         entry: plan.entry.as_deref().cloned(),
         kind: call.kind.clone(),
         provider: call
@@ -155,7 +157,7 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
         lost_attempts: 0,
         rules: Arc::clone(&rules),
     };
-    Ok(Outcome::Held(Hold::new(Box::new(held), Id(key.id()), false, failures)))
+    Ok(Outcome::Held(Hold::new(Box::new(held), key.map_or(id, |key| Id(key.id())), false, failures)))
 }
 
 /// The hold of a call that was answered before, as it was answered.
@@ -291,15 +293,27 @@ fn repeats(call: &Call, run: &RunState, plan: &mut Plan<'_>, observe: bool) -> O
 /// Reports a denial: to telemetry and to whoever listens.
 pub(super) fn deny(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanIds, denial: Denial) -> Outcome {
     report::denied(state, call, scope, span, &denial);
-    let wants = |kind| state.events.wants(kind);
-    if wants(EventKind::Denied) || wants(EventKind::Loop) {
-        let shared = Arc::new(denial.clone());
-        state.events.send(&Event::Denied(Arc::clone(&shared), Arc::clone(scope)));
-        if matches!(denial.code, Code::RunLimitExceeded | Code::LoopDetected) {
-            state.events.send(&Event::Loop(shared, Arc::clone(scope)));
-        }
-    }
+    tell(state, scope, &denial);
     Outcome::Denied(Box::new(denial))
+}
+
+/// The same for a run that is not started.
+pub(super) fn deny_run(state: &State, scope: Arc<Scope>, span: SpanIds, denial: Denial) -> Box<Denial> {
+    tell(state, &scope, &denial);
+    report::run_denied(state, scope, span, &denial);
+    Box::new(denial)
+}
+
+fn tell(state: &State, scope: &Arc<Scope>, denial: &Denial) {
+    let wants = |kind| state.events.wants(kind);
+    if !wants(EventKind::Denied) && !wants(EventKind::Loop) {
+        return;
+    }
+    let shared = Arc::new(denial.clone());
+    state.events.send(&Event::Denied(Arc::clone(&shared), Arc::clone(scope)));
+    if matches!(denial.code, Code::RunLimitExceeded | Code::LoopDetected) {
+        state.events.send(&Event::Loop(shared, Arc::clone(scope)));
+    }
 }
 
 /// The most output tokens with which the call would fit on every hard account. Only money and tokens can be helped.

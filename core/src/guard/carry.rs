@@ -3,8 +3,8 @@
 
 use super::parcel::Kind;
 use super::run::{Run, RunState};
-use super::state::State;
 use super::token::scope_pairs;
+use super::{Guard, admit};
 use crate::codes::Code;
 use crate::engine::RunFrame;
 use crate::error::{Error, Result};
@@ -95,7 +95,9 @@ impl Run {
 }
 
 /// Goes on with a run that another process, or another part of this one, has started.
-pub(super) fn resume(state: &Arc<State>, token: &str) -> Result<Run> {
+pub(super) fn resume(guard: &Guard, token: &str) -> Result<Run> {
+    let state = guard.state()?;
+    admit::open(state)?;
     state.start();
     let carried: Carried = RUN.unpack(token)?;
     let mut scope = Scope::default();
@@ -109,7 +111,7 @@ pub(super) fn resume(state: &Arc<State>, token: &str) -> Result<Run> {
         return Err(RUN.damaged("its runs do not fit together"));
     }
     let span = carried.span.map(span_of).transpose()?.unwrap_or(SpanIds::NONE);
-    Ok(Run { state: Arc::new(RunState::resumed(state, Arc::new(scope), frames, span)) })
+    Ok(Run { state: Arc::new(RunState::resumed(guard, Arc::new(scope), frames, span)?) })
 }
 
 fn span_of((trace, span, sampled): (String, String, bool)) -> Result<SpanIds> {

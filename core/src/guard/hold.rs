@@ -24,7 +24,7 @@ pub(crate) struct Held {
     pub(super) state: Arc<State>,
     pub(super) rules: Arc<Rules>,
     pub(super) run: Option<Arc<RunState>>,
-    /// `None` when the mode is `off`: nothing was held.
+    /// `None` when nothing was held: the mode is `off`, or it observes and the ledger is full.
     pub(super) key: Option<HoldKey>,
     pub(super) entry: Option<Arc<ModelEntry>>,
     pub(super) kind: CallKind,
@@ -212,7 +212,7 @@ impl Hold {
     /// [`crate::guard::Guard::release`] take the token. It carries the price that was pinned.
     ///
     /// # Errors
-    /// `hold_closed` in mode `off`, where nothing is on hold; `hold_foreign`.
+    /// `hold_closed` where nothing is on hold (mode `off`); `hold_foreign`.
     pub fn detach(&mut self) -> Result<String> {
         let held = self.take()?;
         token::detach(&held)

@@ -329,8 +329,7 @@ impl Guard {
     /// # Errors
     /// [`ReserveError::Denied`] or [`ReserveError::Failed`].
     pub fn start_run(&self, options: RunOptions) -> Result<Run, ReserveError> {
-        let state = self.state().map_err(ReserveError::Failed)?;
-        Run::start(state, options, None)
+        Run::start(self, options, None)
     }
 
     /// Goes on with a run that another process has started: calls in it count on the same accounts, as far as the
@@ -353,9 +352,7 @@ impl Guard {
     /// # Ok::<(), spendrail::Error>(())
     /// ```
     pub fn resume_run(&self, token: &str) -> Result<Run> {
-        let state = self.state()?;
-        admit::open(state)?;
-        carry::resume(state, token)
+        carry::resume(self, token)
     }
 
     /// Reads configuration and prices again, now.

@@ -90,7 +90,7 @@ pub(super) fn record(
             return Err(Error::new(Code::TooManyAccounts, "no room for another account"));
         }
     };
-    settle::settle_bill(Box::new(Held { key: Some(key), ..held }), bill, now, None)
+    settle::settle_elsewhere(Box::new(Held { key: Some(key), ..held }), bill, now)
 }
 
 /// A digest of what is recorded, for `id_reused`: the call and what it used, not what that cost. A cost that the

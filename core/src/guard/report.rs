@@ -1,38 +1,113 @@
 //! What a call leaves for telemetry.
 
+use super::Receipt;
 use super::hold::Held;
 use super::state::State;
 use crate::catalog::normalise::Reply;
-use crate::engine::{Call, CallKind, Denial};
+use crate::engine::{Call, CallKind, Denial, Quantities};
 use crate::telemetry::{
-    Flags, InferenceRecord, ModalityTokens, Outcome, Record, Refusal, RequestParams, SpanIds, TokenUsage,
-    ToolRecord,
+    AgentRecord, Flags, InferenceRecord, ModalityTokens, Outcome, Record, Refusal, RequestParams, SpanIds,
+    SpendRecord, TokenUsage, ToolRecord,
 };
 use crate::values::{Bucket, Label, NanoUsd, Scope, Timestamp, Usage};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// How a call ended.
-#[derive(Debug, Default)]
-pub(super) struct Ended<'a> {
-    pub(super) outcome: Outcome,
-    pub(super) flags: Flags,
-    pub(super) usage: Option<&'a Usage>,
-    /// What was posted; `None` if nothing was.
-    pub(super) cost: Option<NanoUsd>,
-    pub(super) reply: Option<Box<Reply>>,
+/// What a settle is told as.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// A call that ended: a span, its metrics, a decision.
+    Call(Outcome),
+    /// Spend of a call that was made elsewhere, or long ago: it is counted, and that is all.
+    Elsewhere,
 }
 
-/// A call has ended: settled, released, cut or lost.
-pub(super) fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
-    let Ended { outcome, flags, usage, cost, reply } = ended;
+/// How a call ended.
+#[derive(Debug, Default)]
+struct Ended<'a> {
+    outcome: Outcome,
+    flags: Flags,
+    usage: Option<&'a Usage>,
+    /// What was posted; `None` if nothing was.
+    cost: Option<NanoUsd>,
+    reply: Option<Box<Reply>>,
+}
+
+/// A call was settled, cut or lost.
+pub(super) fn settled(
+    held: Box<Held>,
+    now: Timestamp,
+    outcome: Outcome,
+    receipt: &Receipt,
+    reply: Option<Box<Reply>>,
+) {
+    let (flags, usage, cost) = (receipt.flags, receipt.usage.as_ref(), Some(receipt.posted));
+    ended(held, now, Ended { outcome, flags, usage, cost, reply });
+}
+
+/// A call was released.
+pub(super) fn released(held: Box<Held>, now: Timestamp, outcome: Outcome) {
+    let flags = held.flags;
+    ended(held, now, Ended { outcome, flags, ..Ended::default() });
+}
+
+/// Spend without a call: made elsewhere, or the exact word after an estimate that was told as a call. Only what is more
+/// than what was told before is counted: one call is never counted twice. A correction downwards is on the receipt and
+/// in the ledger; counters only rise.
+pub(super) fn spent(held: &Held, receipt: &Receipt, before: Option<&Quantities>) {
+    let mut cost = receipt.posted;
+    let mut usage = receipt.usage.as_ref().map(tokens);
+    if let Some(before) = before {
+        cost = NanoUsd(cost.0.saturating_sub(before.usd));
+        // An estimate by the whole hold told no tokens.
+        let whole = Quantities { concurrent: 0, ..held.estimate.quantities };
+        if *before != whole {
+            usage = usage.map(|usage| beyond(&usage, before));
+        }
+    }
     if let Some(run) = &held.run {
-        run.used(usage, cost.unwrap_or_default());
+        run.used(usage.as_ref().map_or((0, 0), |usage| (usage.input, usage.output)), cost);
     }
     if !held.state.recorder.enabled() {
         return;
     }
-    let provider = held.provider().cloned().unwrap_or_else(|| Label::from("unknown"));
+    held.state.recorder.push(Record::Spend(Box::new(SpendRecord {
+        operation: held.operation,
+        scope: Arc::clone(&held.scope),
+        tool: held.tool().cloned(),
+        provider: provider_of(held),
+        request_model: Some(Arc::clone(&held.model)),
+        response_model: receipt.response_model.clone(),
+        usage,
+        cost: Some(cost),
+        flags: receipt.flags,
+    })));
+}
+
+/// The totals that are more than those of an estimate; their parts were told with it.
+fn beyond(usage: &TokenUsage, before: &Quantities) -> TokenUsage {
+    let more = |now: u64, before: i64| now.saturating_sub(u64::try_from(before).unwrap_or(0));
+    TokenUsage {
+        input: more(usage.input, before.input_tokens),
+        output: more(usage.output, before.output_tokens),
+        ..TokenUsage::default()
+    }
+}
+
+fn provider_of(held: &Held) -> Label {
+    held.provider().cloned().unwrap_or_else(|| Label::from("unknown"))
+}
+
+fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
+    let Ended { outcome, flags, usage, cost, reply } = ended;
+    if let Some(run) = &held.run {
+        let tokens = usage.map_or((0, 0), |usage| (usage.total_input(), usage.total_output()));
+        run.used(tokens, cost.unwrap_or_default());
+    }
+    if !held.state.recorder.enabled() {
+        return;
+    }
+    let provider = provider_of(&held);
     // What the hold knew moves on to the record; only what others share is cloned.
     let Held { state, rules, kind, model, scope, params, server, span, started, would_deny, stream, .. } =
         *held;
@@ -123,6 +198,25 @@ pub(super) fn denied(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanI
         })),
     };
     state.recorder.push(record);
+}
+
+/// A run was not started: a span with `error.type` and a counted decision, too.
+pub(super) fn run_denied(state: &State, scope: Arc<Scope>, span: SpanIds, denial: &Denial) {
+    if !state.recorder.enabled() {
+        return;
+    }
+    state.recorder.push(Record::Agent(Box::new(AgentRecord {
+        span,
+        started: denial.denied_at,
+        ended: denial.denied_at,
+        scope,
+        inference_calls: 0,
+        tool_calls: 0,
+        input_tokens: 0,
+        output_tokens: 0,
+        would_deny: None,
+        outcome: Outcome::Denied(Box::new(Refusal { code: denial.code, budget: None })),
+    })));
 }
 
 /// What the request asked for, and what the reply said about it.

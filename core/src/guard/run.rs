@@ -3,18 +3,19 @@
 use super::admit::{self, Outcome};
 use super::hold::Hold;
 use super::state::State;
-use super::{ReserveError, reserve_error};
+use super::{Guard, ReserveError, reserve_error};
 use crate::codes::Code;
 use crate::engine::{AccountKeys, Balance, Call, Decision, Denial, ParentSpan, Plan, Refusal, RunFrame};
 use crate::error::{Error, Result};
 use crate::loops::Repeats;
 use crate::policy::{Enforce, Facts, LEGS_PER_CALL_MAX, Mode, RunLimits, RunRule};
 use crate::rules::Rules;
+use crate::runtime::fork;
 use crate::telemetry::{self, AgentRecord, Record, SpanIds};
-use crate::values::{Dimension, Label, NanoUsd, Scope, Timestamp, Usage};
+use crate::values::{Dimension, Label, NanoUsd, Scope, Timestamp};
 use parking_lot::Mutex;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What a run is started with.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,9 @@ pub struct RunOptions {
 
 /// A run. Cloning it is cheap; all clones are the same run. It ends with [`Run::end`], or when the last clone is
 /// dropped.
+///
+/// A forked child goes on with the runs that it inherits as with those of [`Guard::resume_run`]: the same limits and
+/// labels, on the accounts of the child's own ledger, and their end is the parent's to tell.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub(super) state: Arc<RunState>,
@@ -39,7 +43,10 @@ pub struct Run {
 /// A run's parts.
 #[derive(Debug)]
 pub(crate) struct RunState {
+    guard: Guard,
     pub(super) state: Arc<State>,
+    /// What a forked child goes on with.
+    child: OnceLock<Arc<RunState>>,
     pub(super) id: Label,
     pub(super) scope: Arc<Scope>,
     /// This run first, then every run above.
@@ -58,14 +65,18 @@ pub(crate) struct RunState {
     spent: AtomicI64,
     /// It was started elsewhere, and ends there.
     resumed: bool,
+    /// Why an enforcing mode would have refused it.
+    would_deny: Option<telemetry::Refusal>,
 }
 
 impl Run {
     pub(super) fn start(
-        state: &Arc<State>,
+        guard: &Guard,
         options: RunOptions,
         parent: Option<&Arc<RunState>>,
     ) -> Result<Self, ReserveError> {
+        let state = guard.state().map_err(ReserveError::Failed)?;
+        admit::open(state).map_err(ReserveError::Failed)?;
         state.start();
         let now = state.now();
         let rules = state.rules.load();
@@ -81,10 +92,18 @@ impl Run {
         frames.extend(parent.iter().flat_map(|run| run.frames.iter().cloned()));
         let scope = Arc::new(scope);
         let enforced = state.mode(&rules) == Mode::Enforce;
-        if let Some(refusal) = refused(&frames, parent.map(|run| &**run)).filter(|_| enforced) {
-            let denial = Arc::new(Denial::refused(refusal, now));
-            state.events.send(&super::events::Event::Loop(Arc::clone(&denial), scope));
-            return Err(ReserveError::Denied(Box::new(Denial::clone(&denial))));
+        let above = parent.and_then(|run| run.as_parent()).or(options.parent);
+        let span = state.recorder.start_span(above.as_ref(), &state.ids);
+        let refusal = refused(&frames, parent.map(|run| &**run));
+        let would_deny =
+            refusal.as_ref().map(|refusal| telemetry::Refusal { code: refusal.code, budget: None });
+        if let Some(refusal) = refusal.filter(|_| enforced) {
+            return Err(ReserveError::Denied(admit::deny_run(
+                state,
+                scope,
+                span,
+                Denial::refused(refusal, now),
+            )));
         }
         if frames.len().saturating_mul(4) > LEGS_PER_CALL_MAX {
             let message = format!(
@@ -93,9 +112,8 @@ impl Run {
             );
             return Err(ReserveError::Failed(Error::new(Code::TooManyLegs, message).hint("nest fewer runs")));
         }
-        let above = parent.and_then(|run| run.as_parent()).or(options.parent);
-        let span = state.recorder.start_span(above.as_ref(), &state.ids);
-        let mut run = RunState::new(state, scope, frames, span, now);
+        let mut run = RunState::new(guard, state, scope, frames, span, now);
+        run.would_deny = would_deny;
         run.above = parent.cloned();
         if let Some(parent) = parent {
             run.repeats = Arc::clone(&parent.repeats);
@@ -126,7 +144,8 @@ impl Run {
     /// # Errors
     /// `run_limit_exceeded` (depth), `run_closed`; `label_invalid`, `too_many_legs`.
     pub fn child(&self, options: RunOptions) -> Result<Run, ReserveError> {
-        Run::start(&self.state.state, options, Some(&self.state))
+        let run = self.state.here().map_err(ReserveError::Failed)?;
+        Run::start(&run.guard, options, Some(run))
     }
 
     /// Reserves a call of this run; see [`crate::guard::Guard::try_reserve`].
@@ -134,7 +153,8 @@ impl Run {
     /// # Errors
     /// As [`crate::guard::Guard::try_reserve`].
     pub fn try_reserve(&self, call: &Call) -> Result<Outcome> {
-        admit::try_reserve(&self.state.state, call, Some(&self.state))
+        let run = self.state.here()?;
+        admit::try_reserve(&run.state, call, Some(run))
     }
 
     /// Whether a call of this run would be admitted now; see [`crate::guard::Guard::check`].
@@ -142,7 +162,8 @@ impl Run {
     /// # Errors
     /// As [`crate::guard::Guard::try_reserve`].
     pub fn check(&self, call: &Call) -> Result<Decision> {
-        admit::check(&self.state.state, call, Some(&self.state))
+        let run = self.state.here()?;
+        admit::check(&run.state, call, Some(run))
     }
 
     /// Reserves a call of this run.
@@ -153,10 +174,11 @@ impl Run {
         reserve_error(self.try_reserve(call))
     }
 
-    /// What the run and its child runs have spent, in nano-USD.
+    /// What the run and its child runs have spent in this process, in nano-USD.
     #[must_use]
     pub fn spent(&self) -> NanoUsd {
-        NanoUsd(self.state.spent.load(Ordering::Relaxed))
+        // Where no call can be made, nothing is spent.
+        self.state.here().map_or(NanoUsd(0), |run| NanoUsd(run.spent.load(Ordering::Relaxed)))
     }
 
     /// What the run may still spend, in nano-USD: the least of its own and its parents' limits on cost, with what is
@@ -175,7 +197,7 @@ impl Run {
     }
 
     fn balances_of(&self, frames: &[RunFrame]) -> Vec<Balance> {
-        let run = &self.state;
+        let Ok(run) = self.state.here() else { return Vec::new() };
         let (rules, now) = (run.state.rules.load(), run.state.now());
         let mut plan = Plan::empty();
         plan.add_runs(&rules, frames);
@@ -197,8 +219,24 @@ impl Run {
 }
 
 impl RunState {
+    /// This process's part of the run. Nothing that was inherited over a fork is locked or written here.
+    fn here(self: &Arc<Self>) -> Result<&Arc<Self>> {
+        let mut at = self;
+        while at.state.fork_generation != fork::generation() {
+            at = match at.child.get() {
+                Some(child) => child,
+                None => {
+                    let run = Self::resumed(&at.guard, Arc::clone(&at.scope), at.frames.to_vec(), at.span)?;
+                    at.child.get_or_init(|| Arc::new(run))
+                }
+            };
+        }
+        Ok(at)
+    }
+
     /// Without a run above; `frames` begins with its own.
     fn new(
+        guard: &Guard,
         state: &Arc<State>,
         scope: Arc<Scope>,
         frames: Vec<RunFrame>,
@@ -206,7 +244,9 @@ impl RunState {
         started: Timestamp,
     ) -> Self {
         Self {
+            guard: guard.clone(),
             state: Arc::clone(state),
+            child: OnceLock::new(),
             id: frames.first().map_or_else(|| Label::from(""), |own| Arc::clone(&own.id)),
             scope,
             frames: frames.into(),
@@ -221,26 +261,31 @@ impl RunState {
             output_tokens: AtomicU64::new(0),
             spent: AtomicI64::new(0),
             resumed: false,
+            would_deny: None,
         }
     }
 
     /// A run that was started elsewhere. This process's own limits can only tighten it: a header is not proof of
     /// anything.
+    ///
+    /// # Errors
+    /// `ledger_not_shared`.
     pub(super) fn resumed(
-        state: &Arc<State>,
+        guard: &Guard,
         scope: Arc<Scope>,
         mut frames: Vec<RunFrame>,
         span: SpanIds,
-    ) -> Self {
+    ) -> Result<Self> {
+        let state = guard.state()?;
         let rules = state.rules.load();
         if let (Some(rule), Some(own)) = (rule_of(&rules, &scope), frames.first_mut()) {
             own.limits = rule.limits.tightened_by(&own.limits);
             own.enforce = own.enforce.stricter(rule.enforce);
         }
         let started = frames.first().map_or_else(|| state.now(), |own| own.started);
-        let mut run = Self::new(state, scope, frames, span, started);
+        let mut run = Self::new(guard, state, scope, frames, span, started);
         run.resumed = true;
-        run
+        Ok(run)
     }
 
     /// The run's span as the parent of others.
@@ -254,12 +299,10 @@ impl RunState {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A call of this run was settled.
-    pub(super) fn used(&self, usage: Option<&Usage>, posted: NanoUsd) {
-        if let Some(usage) = usage {
-            self.input_tokens.fetch_add(usage.total_input(), Ordering::Relaxed);
-            self.output_tokens.fetch_add(usage.total_output(), Ordering::Relaxed);
-        }
+    /// A call of this run was settled: its input and output tokens, and what was posted.
+    pub(super) fn used(&self, (input, output): (u64, u64), posted: NanoUsd) {
+        self.input_tokens.fetch_add(input, Ordering::Relaxed);
+        self.output_tokens.fetch_add(output, Ordering::Relaxed);
         let mut run = Some(self);
         while let Some(at) = run {
             at.spent.fetch_add(posted.0, Ordering::Relaxed);
@@ -268,7 +311,8 @@ impl RunState {
     }
 
     fn end(&self, failed: Option<&str>) {
-        if self.ended.swap(true, Ordering::Relaxed) || self.resumed {
+        let elsewhere = self.resumed || self.state.fork_generation != fork::generation();
+        if self.ended.swap(true, Ordering::Relaxed) || elsewhere {
             return;
         }
         let now = self.state.now();
@@ -292,6 +336,7 @@ impl RunState {
             tool_calls: self.tool_calls.load(Ordering::Relaxed),
             input_tokens: self.input_tokens.load(Ordering::Relaxed),
             output_tokens: self.output_tokens.load(Ordering::Relaxed),
+            would_deny: self.would_deny.clone().map(Box::new),
             outcome: failed.map_or(telemetry::Outcome::Settled, telemetry::Outcome::failed),
         })));
     }
@@ -299,9 +344,7 @@ impl RunState {
 
 impl Drop for RunState {
     fn drop(&mut self) {
-        if self.state.fork_generation == crate::runtime::fork::generation() {
-            self.end(None);
-        }
+        self.end(None);
     }
 }
 

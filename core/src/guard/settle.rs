@@ -4,7 +4,7 @@ use super::Receipt;
 use super::bill::{Answer, Bill};
 use super::events::{Event, EventKind, Events};
 use super::hold::Held;
-use super::report::{self, Ended};
+use super::report::{self, Told};
 use crate::catalog::normalise::{self, Reply, StreamReader};
 use crate::engine::{HoldKey, Quantities, Settled};
 use crate::error::Result;
@@ -91,9 +91,17 @@ pub(super) fn settle_bill(
     let estimated = bill.receipt.flags.has(Flags::ESTIMATED);
     let used = bill.quantities(&held);
     let error = failed.or(bill.reply.as_ref().and_then(|reply| reply.error.as_deref()));
-    let outcome = error.map_or(Outcome::Settled, Outcome::failed);
-    post(held, bill, now, outcome, |held, key| {
+    let told = Told::Call(error.map_or(Outcome::Settled, Outcome::failed));
+    post(held, bill, now, told, |held, key| {
         held.state.ledger.settle(now, key, &used, digest(&used), estimated)
+    })
+}
+
+/// Settles with the bill of a call that was made elsewhere.
+pub(super) fn settle_elsewhere(held: Box<Held>, bill: Bill, now: Timestamp) -> Result<Receipt> {
+    let used = bill.quantities(&held);
+    post(held, bill, now, Told::Elsewhere, |held, key| {
+        held.state.ledger.settle(now, key, &used, digest(&used), false)
     })
 }
 
@@ -121,7 +129,7 @@ pub(super) fn end(mut held: Box<Held>, ending: Ending, failed: Option<&str>) -> 
     let mut bill = Bill::of(&held, Answer::Reply(reply), now);
     bill.flag(Flags::ESTIMATED);
     let used = bill.quantities(&held);
-    post(held, bill, now, outcome, |held, key| match ending {
+    post(held, bill, now, Told::Call(outcome), |held, key| match ending {
         Ending::Complete | Ending::Closed => held.state.ledger.settle(now, key, &used, digest(&used), true),
         Ending::Cut | Ending::Lost => held.state.ledger.abandon(now, key, &used, digest(&used)),
     })
@@ -133,9 +141,7 @@ pub(super) fn release(held: Box<Held>, failed: Option<&str>) -> Result<()> {
     if let Some(key) = held.key {
         held.state.ledger.release(now, key)?;
     }
-    let outcome = failed.map_or(Outcome::Released, Outcome::failed);
-    let flags = held.flags;
-    report::ended(held, now, Ended { outcome, flags, ..Ended::default() });
+    report::released(held, now, failed.map_or(Outcome::Released, Outcome::failed));
     Ok(())
 }
 
@@ -165,13 +171,16 @@ fn post(
     held: Box<Held>,
     mut bill: Bill,
     now: Timestamp,
-    outcome: Outcome,
+    told: Told,
     write: impl FnOnce(&Held, HoldKey) -> Result<Settled>,
 ) -> Result<Receipt> {
     let unpriced = bill.unpriced(&held);
     let Bill { mut receipt, reply, forgiven, .. } = bill;
+    let mut replaced = None;
     if let Some(key) = held.key {
-        receipt.posted_as(Id(key.id()), write(&held, key)?);
+        let mut done = write(&held, key)?;
+        replaced = done.replaced.take();
+        receipt.posted_as(Id(key.id()), done);
     }
     if let Some(unpriced) = unpriced {
         super::stops::deny_unpriced(&held.state, unpriced);
@@ -189,8 +198,10 @@ fn post(
         if let (Some(journal), Some(_)) = (&held.state.journal, held.key) {
             journal.add(&held, &receipt, now);
         }
-        let (flags, usage, cost) = (receipt.flags, receipt.usage.as_ref(), Some(receipt.posted));
-        report::ended(held, now, Ended { outcome, flags, usage, cost, reply });
+        match (told, replaced) {
+            (Told::Call(outcome), None) => report::settled(held, now, outcome, &receipt, reply),
+            (_, replaced) => report::spent(&held, &receipt, replaced.as_deref()),
+        }
     }
     Ok(receipt)
 }

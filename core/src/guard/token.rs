@@ -40,7 +40,9 @@ struct Token {
 
 /// Writes the token and gives the hold the longest deadline.
 pub(super) fn detach(held: &Held) -> Result<String> {
-    let key = held.key.ok_or_else(|| Error::new(Code::HoldClosed, "nothing is on hold in mode `off`"))?;
+    let key = held.key.ok_or_else(|| {
+        Error::new(Code::HoldClosed, "nothing is on hold (mode `off`, or a full ledger in mode `observe`)")
+    })?;
     let longest = held.rules.policy.ledger.max_call_duration;
     held.state.ledger.expose(key, held.state.now().saturating_add(longest));
     let token = Token {

@@ -96,7 +96,7 @@ impl Metrics {
             decisions: meter
                 .u64_counter("spendrail.decisions")
                 .with_unit("{decision}")
-                .with_description("Calls and tool calls by what the guard decided.")
+                .with_description("Calls and tool calls by what the guard decided, and runs that it refused.")
                 .build(),
             unpriced: meter
                 .u64_counter("spendrail.unpriced")
@@ -161,7 +161,7 @@ impl Metrics {
             }
         }
         self.cost(call.cost, call.operation.as_str(), Some(&model), &call.scope, labels);
-        self.without_price(call, &model);
+        self.without_price(call.flags, &model);
         self.decision(&call.outcome, call.would_deny.as_deref(), &call.scope, labels);
     }
 
@@ -194,11 +194,18 @@ impl Metrics {
     }
 
     fn agent(&self, run: &AgentRecord, labels: &Labels) {
+        let refused = matches!(run.outcome, Outcome::Denied(_));
+        // Every call of a run is a decision of its own; a run is one only where it is refused.
+        if refused || run.would_deny.is_some() {
+            self.decision(&run.outcome, run.would_deny.as_deref(), &run.scope, labels);
+        }
         let mut attributes = Vec::with_capacity(8);
         attributes.extend(run.scope.agent.clone().map(|agent| KeyValue::new(gen_ai::AGENT_NAME, agent)));
         labels.metric(&run.scope, &mut attributes);
-        self.agent_inference_calls.record(u64::from(run.inference_calls), &attributes);
-        self.agent_tool_calls.record(u64::from(run.tool_calls), &attributes);
+        if !refused {
+            self.agent_inference_calls.record(u64::from(run.inference_calls), &attributes);
+            self.agent_tool_calls.record(u64::from(run.tool_calls), &attributes);
+        }
         attributes.extend(error_type(&run.outcome).map(|kind| KeyValue::new(ERROR_TYPE, kind)));
         self.agent_duration.record(since(run.started, run.ended), &attributes);
     }
@@ -215,6 +222,9 @@ impl Metrics {
     }
 
     fn spend(&self, spend: &SpendRecord, labels: &Labels) {
+        if spend.tool.is_some() {
+            return self.cost(spend.cost, gen_ai::EXECUTE_TOOL, None, &spend.scope, labels);
+        }
         let model = Model {
             operation: spend.operation,
             provider: &spend.provider,
@@ -228,6 +238,7 @@ impl Metrics {
             self.tokens(usage, &common);
         }
         self.cost(spend.cost, spend.operation.as_str(), Some(&model), &spend.scope, labels);
+        self.without_price(spend.flags, &model);
     }
 
     fn cost(
@@ -247,13 +258,13 @@ impl Metrics {
         self.cost.add(semconv::usd(cost.0), &attributes);
     }
 
-    fn without_price(&self, call: &InferenceRecord, model: &Model<'_>) {
+    fn without_price(&self, flags: Flags, model: &Model<'_>) {
         for (flag, reason) in [
             (Flags::UNKNOWN_MODEL, "unknown_model"),
             (Flags::UNPRICED, "unpriced_bucket"),
             (Flags::FALLBACK_PRICE, "fallback_price"),
         ] {
-            if call.flags.has(flag) {
+            if flags.has(flag) {
                 let mut attributes = Model { server: None, ..*model }.attributes();
                 attributes.push(KeyValue::new(own::REASON, reason));
                 self.unpriced.add(1, &attributes);

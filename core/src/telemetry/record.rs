@@ -251,6 +251,8 @@ pub struct AgentRecord {
     pub input_tokens: u64,
     /// All output tokens of its own calls.
     pub output_tokens: u64,
+    /// Why it would have been refused, had the mode enforced.
+    pub would_deny: Option<Box<Refusal>>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -289,6 +291,8 @@ pub struct SpendRecord {
     pub operation: Operation,
     /// Who and what for.
     pub scope: Arc<Scope>,
+    /// The tool, if it is spend of a client-side tool.
+    pub tool: Option<Label>,
     /// The provider.
     pub provider: Label,
     /// The model that was asked for.
@@ -299,6 +303,8 @@ pub struct SpendRecord {
     pub usage: Option<TokenUsage>,
     /// What was posted; may be negative (a correction), then it is not counted.
     pub cost: Option<NanoUsd>,
+    /// What is remarkable.
+    pub flags: Flags,
 }
 
 /// What goes through the queue.

@@ -219,7 +219,7 @@ fn agent(run: &AgentRecord, labels: &Labels, into: &mut Vec<KeyValue>) {
     // No cost here: back ends add a parent's cost to its children's.
     number(gen_ai::INPUT_TOKENS, Some(run.input_tokens).filter(|tokens| *tokens > 0), into);
     number(gen_ai::OUTPUT_TOKENS, Some(run.output_tokens).filter(|tokens| *tokens > 0), into);
-    verdict(&run.outcome, None, Flags::NONE, into);
+    verdict(&run.outcome, run.would_deny.as_deref(), Flags::NONE, into);
     labels.span(&run.scope, into);
 }
 

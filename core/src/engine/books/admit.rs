@@ -80,6 +80,7 @@ impl Books {
             closed: Timestamp::MAX,
             content: request.content,
             settle_content: 0,
+            estimate: None,
             exposed: request.name.is_some(),
             name: request.name.cloned(),
             pinned: request.name.and(request.pinned).cloned(),
@@ -147,10 +148,11 @@ impl Books {
         Failure { balance, wanted, enforce: leg.rule.enforce }
     }
 
+    /// Forgets what may be forgotten in one pass; the next call that needs room looks on from there. So a ledger that
+    /// is full of live accounts costs no call more than a pass.
     pub(super) fn make_room(&mut self, count: usize, now: Timestamp) -> bool {
-        let mut cursor = Some(0);
-        while let Some(from) = cursor.filter(|_| self.is_full(count)) {
-            cursor = self.sweep(now, from);
+        if self.is_full(count) {
+            self.hand = self.sweep(now, self.hand).unwrap_or(0);
         }
         !self.is_full(count)
     }

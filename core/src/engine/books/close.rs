@@ -33,13 +33,18 @@ impl Books {
             _ => {}
         }
         let late = before == State::Expired || self.rolled_over(hold, now);
+        let replaced = self.look_mut(key).and_then(|hold| hold.estimate.take());
         let mut over_run = false;
         let remaining = self.rewrite(key, now, State::Settled { estimated }, content, |leg, _| {
             let actual = used.of(leg.unit);
             over_run |= actual > leg.amount && leg.unit != Unit::Concurrent;
             leg.settled(actual)
         });
-        Ok(Settled { late, over_run, remaining, after_release: before == State::Released, repeated: false })
+        if estimated {
+            self.remember_estimate(key, used);
+        }
+        let after_release = before == State::Released;
+        Ok(Settled { late, over_run, after_release, replaced, remaining, repeated: false })
     }
 
     /// Gives the hold back because nothing was billed. A request that was made still counts.
@@ -88,6 +93,7 @@ impl Books {
                 over_run |= used > leg.amount && leg.unit != Unit::Concurrent;
                 leg.unknown_beyond(used, account.room_to_free())
             });
+        self.remember_estimate(key, floor);
         Ok(Settled { late, over_run, remaining, ..Settled::default() })
     }
 
@@ -153,6 +159,13 @@ impl Books {
             self.forget(key);
         }
         remaining
+    }
+
+    /// Of a hold that is remembered: whoever replaces the estimate is told what it had posted.
+    fn remember_estimate(&mut self, key: HoldKey, posted: &Quantities) {
+        if let Some(hold) = self.look_mut(key) {
+            hold.estimate = Some(Box::new(*posted));
+        }
     }
 
     pub(super) fn rolled_over(&self, hold: &Hold, now: Timestamp) -> bool {

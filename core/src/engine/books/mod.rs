@@ -168,6 +168,8 @@ pub struct Books {
     high_water: Timestamp,
     /// No open hold expires before this.
     earliest_deadline: Timestamp,
+    /// Where a full ledger looks for room next.
+    hand: u32,
     noticed: Noticed,
 }
 
@@ -186,6 +188,7 @@ impl Books {
             adjustments: HashMap::default(),
             high_water: Timestamp::from_nanos(i64::MIN),
             earliest_deadline: Timestamp::MAX,
+            hand: 0,
             noticed: Noticed::default(),
         }
     }

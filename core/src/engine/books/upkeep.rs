@@ -78,7 +78,7 @@ impl Books {
         }
     }
 
-    /// Forgets closed holds, top-up ids and accounts whose time was over longer ago than the retention. Looks at
+    /// Forgets closed holds and top-up ids that are older than the retention, and accounts whose time is over. Looks at
     /// [`PASS_MAX`] places from `cursor`; returns where to go on, `None` at the end.
     pub fn sweep(&mut self, now: Timestamp, cursor: u32) -> Option<u32> {
         let now = self.advance(now);
@@ -88,7 +88,7 @@ impl Books {
         self.forget_oldest(old);
         let mut over: Vec<u32> = Vec::new();
         let more_accounts = self.accounts.visit(cursor, PASS_MAX, |slot, account| {
-            if account.references == 0 && past(account.over()) {
+            if account.references == 0 && account.forgettable_from(retention) <= now {
                 over.push(slot);
             }
         });

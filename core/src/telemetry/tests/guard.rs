@@ -5,7 +5,8 @@ use super::metrics::{points, sum};
 use super::receiver::{Manner, Receiver};
 use crate::codes::Code;
 use crate::engine::Call;
-use crate::guard::{Guard, ReserveError, RunOptions};
+use crate::guard::{EventKind, Guard, ReserveError, RunOptions};
+use crate::policy::RunLimits;
 use crate::telemetry::ParentSpan;
 use crate::values::{Bucket, Dimension, Scope, Usage};
 use std::sync::Arc;
@@ -95,6 +96,65 @@ fn a_run_with_a_settled_a_denied_and_a_tool_call() {
     assert!(decisions.contains(&(acme(&["spendrail.decision=allowed"]), 2.0)), "{decisions:?}");
     let spent = points(&receiver, "spendrail.budget.spent");
     assert_eq!(spent, [(acme(&["spendrail.budget=tenant-day", "spendrail.unit=USD"]), 110e-6)]);
+}
+
+/// A background response: settled by its pending reply, which says nothing, then by its final one.
+#[test]
+fn an_estimate_and_the_exact_word_after_it_are_one_call() {
+    let receiver = Receiver::http(&[Manner::Accept]);
+    let guard = guard(vec![
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url.clone()),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative".into()),
+    ]);
+    let call = || Call::new("test", "m").tenant("acme").input_tokens(100).max_output_tokens(50);
+    let used = Usage::new().with(Bucket::Input, 90).with(Bucket::Output, 10);
+    let token = guard.reserve(&call()).unwrap().detach().unwrap();
+    let pending = serde_json::json!({"object": "response", "status": "queued", "model": "m"});
+    assert_eq!(guard.settle(&token, &pending).unwrap().posted.0, 200_000);
+    // Less than the estimate: told by the receipt, and counters only rise.
+    assert_eq!(guard.settle(&token, &used).unwrap().posted.0, 110_000);
+    assert!(guard.settle(&token, &used).unwrap().repeated);
+    // A stream that broke was told at its floor; what it really cost is told beyond that.
+    let mut cut = guard.reserve(&call().id("again")).unwrap();
+    assert_eq!(cut.cut(None).unwrap().posted.0, 100_000);
+    assert_eq!(guard.reserve(&call().id("again")).unwrap().settle(&used).unwrap().posted.0, 110_000);
+    // Spend of another place is no call of this one.
+    let elsewhere = Call::new("test", "m").tenant("acme").id("elsewhere");
+    guard.record(&elsewhere, &used, None).unwrap();
+    let report = guard.flush(5 * SECOND);
+    assert!(report.complete && report.dropped == 0, "{report:?}");
+
+    let calls = receiver.spans().iter().filter(|span| span.name == "chat m").count();
+    assert_eq!((calls, sum(&receiver, "spendrail.decisions")), (2, 2.0));
+    let nano = (sum(&receiver, "spendrail.cost") * 1e9).round();
+    assert_eq!(nano, 200_000.0 + (100_000.0 + 10_000.0) + 110_000.0);
+    // 90 and 10 of the final reply; 100 of the broken stream, then 10 out; 90 and 10.
+    assert_eq!(sum(&receiver, "gen_ai.client.inference.usage.input_tokens"), 90.0 + 100.0 + 90.0);
+    assert_eq!(sum(&receiver, "gen_ai.client.inference.usage.output_tokens"), 10.0 + 10.0 + 10.0);
+}
+
+#[test]
+fn a_run_that_is_refused_is_a_span_and_a_decision() {
+    let receiver = Receiver::http(&[Manner::Accept]);
+    let guard = guard(vec![
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url.clone()),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative".into()),
+    ]);
+    let events = guard.subscribe(&[EventKind::Denied, EventKind::Loop]).unwrap();
+    let limits = RunLimits { max_depth: Some(1), ..RunLimits::default() };
+    let run = guard.start_run(RunOptions { limits, ..RunOptions::default() }).unwrap();
+    let Err(ReserveError::Denied(denial)) = run.child(RunOptions::default()) else { panic!("too deep") };
+    assert_eq!(denial.code, Code::RunLimitExceeded);
+    let told = || events.next(Duration::ZERO).unwrap().map(|event| event.kind());
+    assert_eq!([told(), told(), told()], [Some(EventKind::Denied), Some(EventKind::Loop), None]);
+    run.end();
+    assert!(guard.flush(5 * SECOND).complete);
+    let spans = receiver.spans();
+    assert_eq!(spans.len(), 2);
+    assert!(shown(&spans[0].attributes).contains(&"error.type=run_limit_exceeded".to_owned()));
+    assert_eq!(spans[0].parent_span_id, spans[1].span_id);
+    let why = ["spendrail.decision=denied", "spendrail.denial.code=run_limit_exceeded"];
+    assert_eq!(points(&receiver, "spendrail.decisions"), [(why.map(str::to_owned).to_vec(), 1.0)]);
 }
 
 #[test]

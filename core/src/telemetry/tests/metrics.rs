@@ -151,11 +151,13 @@ fn cost_and_decisions_are_counted_once_each() {
     let spend = SpendRecord {
         operation: Operation::Chat,
         scope: scope(&[]),
+        tool: None,
         provider: "anthropic".into(),
         request_model: None,
         response_model: None,
         usage: None,
         cost: Some(NanoUsd(1_000_000_000)),
+        flags: Flags::NONE,
     };
     let tool = ToolRecord {
         span: SpanIds::NONE,
@@ -179,6 +181,7 @@ fn cost_and_decisions_are_counted_once_each() {
         tool_calls: 1,
         input_tokens: 0,
         output_tokens: 0,
+        would_deny: None,
         outcome: Outcome::Settled,
     };
     rig.recorder.push(Record::Inference(Box::new(denied)));

@@ -239,6 +239,7 @@ fn a_run_is_the_parent_of_its_calls_and_tools_and_has_no_cost() {
         tool_calls: 1,
         input_tokens: 300,
         output_tokens: 30,
+        would_deny: None,
         outcome: Outcome::Abandoned,
     };
     rig.recorder.push(Record::Agent(Box::new(agent)));
