@@ -1,19 +1,24 @@
-"""The editor's schema of `spendrail.toml` and the library know the same keys, and accept the same configurations."""
+"""The editor's schema of `spendrail.toml` and the library know the same keys and accept the same files."""
 
 from __future__ import annotations
 
 import json
 import re
-import tomllib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-
 import spendrail
+
 from test_snippets import DOCUMENTS, FENCE
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = json.loads((ROOT / "core" / "schema" / "spendrail.schema.json").read_text())
