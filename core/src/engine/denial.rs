@@ -131,10 +131,17 @@ impl fmt::Display for Denial {
 fn write_refusal(f: &mut fmt::Formatter<'_>, refusal: &Refusal) -> fmt::Result {
     let Refusal { code, subject, detail } = refusal;
     match code {
-        Code::UnknownModel => write!(f, "no price is known for model `{subject}` {detail}"),
+        Code::UnknownModel => {
+            write!(f, "no price is known for model `{subject}`")?;
+            if !detail.is_empty() {
+                write!(f, " {detail}")?;
+            }
+            f.write_str(": check its name, list it in a file of `[prices]`, or set `on_unknown_model`")
+        }
         Code::AmbiguousModel => write!(f, "several providers sell `{subject}` ({detail}): name one"),
         Code::UnpricedBucket => {
-            write!(f, "model `{subject}` has no rate for `{detail}`, which this call can be billed for")
+            write!(f, "model `{subject}` has no rate for `{detail}`, which this call can be billed for: ")?;
+            f.write_str("list one in a file of `[prices]`, or set `on_unpriced_bucket`")
         }
         Code::UnboundedOutput => write!(f, "the output of `{subject}` has no maximum: {detail}"),
         Code::UnboundedInput => write!(f, "the size of the input for `{subject}` is not known: {detail}"),
