@@ -399,6 +399,8 @@ class Oracle(Statements):
             {k: v for k, v in with_.items() if "max_" not in k}
         )
         scope["run"] = step["as"]
+        if parent and any(above.id == step["as"] for above in parent.chain()):
+            raise Fault("id_reused", "id")
         rule = next((rule for rule in state.policy.run_limits if matches(rule["match"], scope)), {})
         run = Run(step["as"], scope, tightened(rule, stated), rule.get("enforce", "hard"), state.now, parent)
         enforced = state.policy.mode == "enforce"

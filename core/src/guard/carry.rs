@@ -107,7 +107,11 @@ pub(super) fn resume(guard: &Guard, token: &str) -> Result<Run> {
     }
     let frames = carried.frames.iter().map(Frame::read).collect::<Result<Vec<RunFrame>>>()?;
     let Some(own) = frames.first() else { return Err(RUN.damaged("it names no run")) };
-    if frames.len().saturating_mul(4) > LEGS_PER_CALL_MAX || scope.run.as_ref() != Some(&own.id) {
+    let twice = |(at, frame): (usize, &RunFrame)| {
+        frames.iter().skip(at.saturating_add(1)).any(|other| other.id == frame.id)
+    };
+    let doubled = frames.iter().enumerate().any(twice);
+    if doubled || frames.len().saturating_mul(4) > LEGS_PER_CALL_MAX || scope.run.as_ref() != Some(&own.id) {
         return Err(RUN.damaged("its runs do not fit together"));
     }
     let span = carried.span.map(span_of).transpose()?.unwrap_or(SpanIds::NONE);

@@ -85,6 +85,12 @@ impl Run {
         let id = options.id.unwrap_or_else(|| state.ids.next().to_string().into());
         let mut scope = Scope::clone(&base);
         scope.set(&Dimension::Run, Some(&id)).map_err(ReserveError::Failed)?;
+        if parent.is_some_and(|run| run.frames.iter().any(|frame| frame.id == id)) {
+            // Its accounts would be those of the run above, and every call would count on them twice.
+            let error =
+                Error::new(Code::IdReused, format!("a run above this one has the id {id:?}")).field("id");
+            return Err(ReserveError::Failed(error.hint("give every run an id of its own")));
+        }
         let rule = rule_of(&rules, &scope);
         let enforce = rule.map_or(Enforce::Hard, |rule| rule.enforce);
         let limits = rule.map_or(options.limits, |rule| rule.limits.tightened_by(&options.limits));
@@ -142,7 +148,8 @@ impl Run {
     /// A run of a sub-agent: what it uses counts on this run too.
     ///
     /// # Errors
-    /// `run_limit_exceeded` (depth), `run_closed`; `label_invalid`, `too_many_legs`.
+    /// `run_limit_exceeded` (depth), `run_closed`; `label_invalid`, `too_many_legs`; `id_reused` for the id of a run
+    /// above.
     pub fn child(&self, options: RunOptions) -> Result<Run, ReserveError> {
         let run = self.state.here().map_err(ReserveError::Failed)?;
         Run::start(&run.guard, options, Some(run))
