@@ -1,6 +1,7 @@
 //! Which API an event belongs to, told by its shape, and what the readers of all APIs share.
 
 use super::StreamReader;
+use super::session::is_of_session;
 use crate::catalog::normalise::invoke::METRICS;
 use crate::catalog::normalise::number::{Count, count};
 use crate::catalog::normalise::reply::{Notes, Rule, object};
@@ -64,7 +65,7 @@ impl Events {
             | "content_block_stop"
             | "message_delta"
             | "message_stop" => return Some(Self::Anthropic),
-            kind if kind.starts_with("response.") => return Some(Self::Responses),
+            kind if kind.starts_with("response.") || is_of_session(kind) => return Some(Self::Responses),
             "message-start" | "content-start" | "content-delta" | "content-end" | "tool-plan-delta"
             | "tool-call-start" | "tool-call-delta" | "tool-call-end" | "citation-start" | "citation-end"
             | "message-end" => return Some(Self::Cohere),
