@@ -7,7 +7,7 @@ What differs is named from Spendrail's side: it never takes a missing price for 
 
 from decimal import Decimal
 
-from shapes import SHAPES
+from shapes import USAGES
 
 NEAR = Decimal("1e-9")
 
@@ -28,7 +28,7 @@ class Case:
             entries,
         )
         self.shape, self.model, self.provider = answer["shape"], answer["model"], answer["provider"]
-        self.buckets, self.tier = SHAPES[self.shape]
+        self.buckets, self.tier = USAGES[self.shape]
         self.entry = entries.get(self.model if answer["by"] == "litellm" else (self.provider, self.model), {})
 
     def price(self, field):
