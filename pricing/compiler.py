@@ -71,7 +71,7 @@ def lines(catalog):
         elif period is not None and (key := re.match(r"(rates|over|variants) *=", line)):
             inside_variants = key[1] == "variants"
             if not inside_variants:
-                period["rates over".split().index(key[1]) + 1] = number
+                period[["rates", "over"].index(key[1]) + 1] = number
             elif "{" in line:
                 period += [number] * line.count("when =")
         elif inside_variants and line.lstrip().startswith("{"):

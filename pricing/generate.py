@@ -7,8 +7,9 @@
 
 A file in `catalog/` has two parts. Above the mark (`files.MARK`) a person writes the provider's rules, and every model
 that this program must not touch. Below it stands what this program derives: `pairs` finds the entries that are about
-one model, `overlay/<provider>.toml` corrects them, `merge` makes one listing of two, `regions` and `fold` apply the
-rules that span models, `limits` finds a maximum output that is not listed, `layout` writes TOML. Same input, same output, to the byte.
+one model, `overlay/<provider>.toml` corrects them, `merge` makes one listing of two, `regions` and `fold` apply the rules that
+span models, `limits` finds a maximum output that is not listed, `layout` writes TOML. Same input, same output, to the
+byte.
 """
 
 import argparse

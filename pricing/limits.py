@@ -15,8 +15,9 @@ from files import undated
 
 # How sellers spell what is no part of a model's name: places and makers before it, versions after it.
 PLACE = re.compile(r"(global|us-gov|us|eu|apac|jp|au|in)\.")
-MAKER = re.compile(r"(ai21|amazon|anthropic|cohere|deepseek|google|meta|minimax|mistral|moonshotai|nvidia|openai|qwen|xai|zai)\.")
-VERSION = re.compile(r"(-v\d+)?:[\w-]+$|-v\d+$|@\w+$")
+MAKERS = "ai21 amazon anthropic cohere deepseek google meta minimax mistral moonshotai nvidia openai qwen xai zai"
+MAKER = re.compile(rf"({MAKERS.replace(' ', '|')})\.")
+VERSION = re.compile(r"(-v\d+)?:(\d+|free|nitro|exacto|extended|online)$|@\w+$")
 # Modes of models that write.
 TEXT = ("chat", "completion", "responses")
 
