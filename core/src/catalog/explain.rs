@@ -167,7 +167,11 @@ impl ModelEntry {
         RateSource::Listed
     }
 
-    fn multiplied<'e>(&'e self, multiplier: &Multiplier, period: &'e schema::Period) -> Option<Multiplied<'e>> {
+    fn multiplied<'e>(
+        &'e self,
+        multiplier: &Multiplier,
+        period: &'e schema::Period,
+    ) -> Option<Multiplied<'e>> {
         let by = match multiplier.origin {
             Origin::Modifier => {
                 let same = |shared: &&std::sync::Arc<super::period::SharedModifier>| {

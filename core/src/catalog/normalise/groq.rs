@@ -41,7 +41,8 @@ fn billed(tool: &Value, notes: &mut Notes) -> Option<Bucket> {
     let word = |key: &str| tool.get(key).and_then(Value::as_str).unwrap_or("");
     let (name, kind) = (word("name"), word("type"));
     [name, kind].into_iter().find_map(known).unwrap_or_else(|| {
-        let shown: String = [name, kind].iter().find(|word| !word.is_empty()).unwrap_or(&"").chars().take(40).collect();
+        let shown: String =
+            [name, kind].iter().find(|word| !word.is_empty()).unwrap_or(&"").chars().take(40).collect();
         notes.add(Rule::UnknownTool, || format!("an executed tool {shown:?}"));
         // Not known to be free: the dearest of them.
         Some(Bucket::CodeSession)

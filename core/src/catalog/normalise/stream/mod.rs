@@ -35,8 +35,8 @@ use super::shape::{self, Family};
 use crate::requests::Api;
 use crate::values::scope::{LABEL_BYTES_MAX, Label};
 use events::Events;
-use session::Session;
 use serde_json::{Map, Value, json};
+use session::Session;
 use smallvec::SmallVec;
 
 /// Most choices whose ends are followed.

@@ -1,7 +1,7 @@
 //! The events of Chat Completions, Responses and Realtime.
 
-use super::{StreamReader, session};
 use super::events::{Event, index_of};
+use super::{StreamReader, session};
 use crate::catalog::normalise::reply::{ANOMALIES_MAX, Reply, Rule, label, list, object};
 use crate::catalog::normalise::{groq, openai};
 use crate::values::Usage;

@@ -72,7 +72,9 @@ impl Session {
     fn add(&mut self, reply: Reply) {
         self.anomalies.extend(reply.anomalies);
         self.anomalies.truncate(ANOMALIES_MAX);
-        let Some(usage) = reply.usage else { return self.damaged(Rule::Unrecognised, "a transcription without usage") };
+        let Some(usage) = reply.usage else {
+            return self.damaged(Rule::Unrecognised, "a transcription without usage");
+        };
         let known = self.transcribed.iter_mut().find(|(model, _)| *model == self.transcriber);
         if let Some((_, sum)) = known {
             usage.iter().for_each(|(bucket, quantity)| sum.add(bucket, quantity));
@@ -140,7 +142,8 @@ impl StreamReader {
                 let place = event.get("content_index").and_then(Value::as_u64).unwrap_or(0);
                 let item = event.get("item_id").and_then(Value::as_str);
                 if item.is_none_or(|item| self.session.end(&format!("{item}/{place}"))) {
-                    let usage = object(event, "usage").cloned().map(|usage| ("usage".to_owned(), usage.into()));
+                    let usage =
+                        object(event, "usage").cloned().map(|usage| ("usage".to_owned(), usage.into()));
                     let whole: Map<String, Value> = usage.into_iter().collect();
                     let family = shape::family(self.provider.as_deref(), &whole);
                     let reply = read(family, self.provider.as_deref(), None, &whole);
