@@ -59,6 +59,10 @@ class Stream:
         kind = str(event.get("type", ""))
         if "choices" in event or "x_groq" in event:
             self.chat(event)
+        elif either(event, "serverContent") or either(
+            either(event, "usageMetadata") or {}, "responseTokenCount"
+        ):
+            self.live(event)
         elif {"candidates", "usageMetadata", "usage_metadata", "promptFeedback"} & set(event):
             self.gemini(event)
         elif "event_type" in event:
@@ -206,6 +210,17 @@ class Stream:
             known[key] = value
         # One event is enough to tell it.
         self.odd = self.odd or odd
+
+    def live(self, event: Json) -> None:
+        """A message of a Live session: the usage of a turn comes on top of the turns before."""
+        if turn := either(either(event, "serverContent") or {}, "modelTurn"):
+            self.finished = self.complete = False
+            for part in listed(turn, "parts"):
+                self.piece(part.get("text"))
+        usage = either(event, "usageMetadata")
+        if usage and either(usage, "responseTokenCount") is not None:
+            self.whole.setdefault("responses", []).append({"usageMetadata": usage})
+            self.finished = self.complete = True
 
     def gemini(self, event: Json) -> None:
         """Each chunk is a reply with a piece of the content."""

@@ -49,7 +49,16 @@ impl Events {
         if event.get("choices").is_some_and(Value::is_array) || has("x_groq") {
             return Some(Self::Chat);
         }
-        if any(&["candidates", "usageMetadata", "usage_metadata", "promptFeedback", "prompt_feedback"]) {
+        const GEMINI: [&str; 7] = [
+            "candidates",
+            "usageMetadata",
+            "usage_metadata",
+            "promptFeedback",
+            "prompt_feedback",
+            "serverContent",
+            "server_content",
+        ];
+        if any(&GEMINI) {
             return Some(Self::Gemini);
         }
         let kind = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or("");

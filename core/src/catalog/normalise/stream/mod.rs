@@ -11,6 +11,7 @@
 //! | images, transcription, speech | `media` | in the event that ends it |
 //! | Anthropic Messages | `anthropic` | in `message_start` and `message_delta`, field by field |
 //! | Gemini | `gemini` | in every chunk |
+//! | Gemini Live (each turn is billed with all that it read) | `gemini` | at the end of a turn |
 //! | Gemini Interactions | `gemini` | in the event that ends it |
 //! | Bedrock Converse, Nova | `bedrock` | in `metadata` |
 //! | Bedrock InvokeModel of other families | `bedrock` | next to the content, and in the metrics of the last event |

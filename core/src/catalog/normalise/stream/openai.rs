@@ -92,7 +92,7 @@ impl StreamReader {
 
     /// Keeps the reply that ends a response. In a Realtime session each is a response of its own, billed on top; one
     /// that is told again is the same.
-    fn ended(&mut self, reply: Reply, session: bool) {
+    pub(super) fn ended(&mut self, reply: Reply, session: bool) {
         if let Some(id) = reply.id.as_ref().filter(|_| session) {
             if !self.session.end(id) {
                 return;
