@@ -2,8 +2,13 @@
 
 `compiled/catalog.json` is one catalog file with all `providers`, without what only people read: names, notes, dates of
 checks. A period's `source` stays: `guard.explain` tells it.
-`compiled/lines.json` says where each model stands: `{"openai": {"gpt-4o": [120, 124]}}` is line 120 of
-`catalog/openai.toml` for the entry, and line 124 for its first period; periods are in the order of their `from`.
+`compiled/lines.json` says where everything stands, because the compiled catalog has no lines: for each provider its
+`modifiers`, and its `models` with their periods, in the order of the file.
+
+    {"openai": {"modifiers": [20], "models": {"gpt-4o": [120, [124, 126, 0, 129, 130]]}}}
+
+Line 120 of `catalog/openai.toml` begins the entry and line 124 its period, whose rates are on line 126; it has no
+prices by length (`over`), and variants on the lines 129 and 130. What ends a list with zeros is left out.
 """
 
 import json
@@ -50,16 +55,40 @@ def without_notes(entry):
 
 
 def lines(catalog):
-    """Where each model and its periods begin."""
-    found = {}
+    """Where each model, its periods with what is in them, and the provider's modifiers begin."""
+    found, modifiers, period = {}, [], None
+    inside_variants = False
     for number, line in enumerate(catalog.text.splitlines(), 1):
-        match = re.match(r'\[{1,2}models\."?(.+?)"?(\.prices)?\]{1,2}$', line)
-        if match:
-            found.setdefault(match[1], []).append(number)
-    for name, (first, *periods) in found.items():
-        starts = [one.get("from", "") for one in catalog.models[name].get("prices", [])]
-        found[name] = [first, *(at for _, at in sorted(zip(starts, periods)))]
-    return found
+        if head := re.match(r'\[{1,2}models\."?(.+?)"?(\.prices)?\]{1,2}$', line):
+            period = [number, 0, 0] if head[2] else None
+            found.setdefault(head[1], []).append(period or number)
+            inside_variants = False
+        elif line == "[[modifiers]]":
+            modifiers.append(number)
+            period = None
+        elif line.startswith("[") and line != "[models]":
+            raise ValueError(f"{catalog.provider}.toml:{number}: a table that the lines do not know")
+        elif period is not None and (key := re.match(r"(rates|over|variants) *=", line)):
+            inside_variants = key[1] == "variants"
+            if not inside_variants:
+                period[["rates", "over"].index(key[1]) + 1] = number
+            elif "{" in line:
+                period += [number] * line.count("when =")
+        elif inside_variants and line.lstrip().startswith("{"):
+            period += [number] * line.count("when =")
+    return {
+        key: value
+        for key, value in (("modifiers", modifiers), ("models", {name: shortened(at) for name, at in found.items()}))
+        if value
+    }
+
+
+def shortened(model):
+    first, *periods = model
+    for period in periods:
+        while period[-1] == 0:
+            period.pop()
+    return [first, *periods]
 
 
 def dump(data):

@@ -7,8 +7,9 @@
 
 A file in `catalog/` has two parts. Above the mark (`files.MARK`) a person writes the provider's rules, and every model
 that this program must not touch. Below it stands what this program derives: `pairs` finds the entries that are about
-one model, `overlay/<provider>.toml` corrects them, `merge` makes one listing of two, `regions` and `fold` apply the
-rules that span models, `layout` writes TOML. Same input, same output, to the byte.
+one model, `overlay/<provider>.toml` corrects them, `merge` makes one listing of two, `regions` and `fold` apply the rules that
+span models, `limits` finds a maximum output that is not listed, `layout` writes TOML. Same input, same output, to the
+byte.
 """
 
 import argparse
@@ -31,7 +32,7 @@ def listings(catalogs, provider, hand):
     """The models of a provider that its hand-written part does not have."""
     pairs, places, left_out = catalogs.pairs(provider)
     notes = overlay(provider)
-    models = {}
+    models, windows = {}, {}
     for key, (lite, genai) in pairs.items():
         if key in notes.get("without", {}):
             left_out[key] = notes["without"][key]
@@ -43,6 +44,7 @@ def listings(catalogs, provider, hand):
                 models.setdefault(own.id.lower(), merge(None, own))
             genai = None
         models[key] = corrected(merge(lite, genai), notes.get("models", {}).get(key, {}))
+        windows[key] = genai.max_input if genai is not None else None
     for key in (notes.get("models", {}).keys() | notes.get("without", {}).keys()) - pairs.keys():
         sys.exit(f"overlay/{provider}.toml: {key!r} names no model of the catalogs: remove it, or correct the name")
     if provider == "aws":
@@ -57,6 +59,8 @@ def listings(catalogs, provider, hand):
     kept = fold(models, provider, hand)
     if provider == "azure":
         azure_zones({listing.id.lower(): listing for listing in kept})
+    for listing in kept:
+        catalogs.limits.complete(listing, windows.get(listing.id.lower()))
     return kept, left_out
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import published
 from files import undated
+from limits import Limits
 from published.genai import GenaiPrices
 from published.litellm import LiteLLM
 from published.sellers import SELLERS, place
@@ -15,6 +16,7 @@ class Catalogs:
     def __init__(self):
         published.fetch()
         self.litellm, self.genai = LiteLLM(), GenaiPrices()
+        self.limits = Limits(self.litellm)
 
     def pairs(self, provider):
         """{id: [litellm's listing or None, genai-prices' or None]}, what a place changes, and what is left out."""

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from compiler import compiled
-from files import HERE, Catalog
+from files import HERE, Catalog, all_files
 from plausible import faults, shared_names
 
 SCHEMA = json.loads((HERE / "schema" / "catalog.schema.json").read_text())
@@ -83,8 +83,30 @@ def test_what_is_compiled():
     first = data["providers"]["p"]["models"]["m"]["prices"][0]
     assert set(first) == {"from", "rates", "over", "variants", "source"}
     lines = GOOD.splitlines()
-    at = json.loads(texts["lines.json"])["p"]["m"]
-    assert lines[at[0] - 1] == '[models."m"]'
-    # Periods by `from`: the one without comes first, though it stands last.
-    assert lines[at[1] - 1 + 1].startswith('rates = { input = "1"') and lines[at[2]] == 'from = "2026-02-01"'
+    at, dated, first = json.loads(texts["lines.json"])["p"]["models"]["m"]
+    assert lines[at - 1] == '[models."m"]'
+    # In the order of the file: head, rates, over, variants.
+    assert [lines[number - 1].split()[0] for number in dated[:3]] == ['[[models."m".prices]]', "rates", "over"]
+    assert len(dated) == 3 + len(data["providers"]["p"]["models"]["m"]["prices"][0]["variants"])
+    assert all("when" in lines[number - 1] for number in dated[3:])
+    assert lines[first[1] - 1].startswith('rates = { input = "1"')
     assert texts == compiled([catalog(GOOD)]) and "\n" not in texts["catalog.json"].strip()
+
+
+def test_every_line_of_every_file_is_right():
+    """The table against the files: as many periods and variants, and on each line what it says."""
+    catalogs = all_files()
+    table = json.loads(compiled(catalogs)["lines.json"])
+    for one in catalogs:
+        text = ["", *one.text.splitlines()]
+        told = table[one.provider]
+        assert [text[at] for at in told.get("modifiers", [])] == ["[[modifiers]]"] * len(one.data.get("modifiers", []))
+        for name, (at, *periods) in told.get("models", {}).items():
+            entry = one.models[name]
+            assert name in text[at] and len(periods) == len(entry.get("prices", []))
+            for lines, period in zip(periods, entry.get("prices", [])):
+                head, rates, over, *variants = [*lines, 0, 0][: max(3, len(lines))]
+                assert text[head].endswith(".prices]]") and len(variants) == len(period.get("variants", []))
+                assert bool(rates) == ("rates" in period) and text[rates].startswith("rates" if rates else "")
+                assert bool(over) == ("over" in period) and text[over].startswith("over" if over else "")
+                assert all("when" in text[variant] for variant in variants)

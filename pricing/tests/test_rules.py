@@ -1,11 +1,13 @@
 """What becomes of two listings of one model. Each test is a rule of `merge`, `rules`, `regions` or `fold`."""
 
 from decimal import Decimal
+from typing import ClassVar
 
 import pytest
 from files import MARK, Catalog
 from fold import fold
 from layout import document
+from limits import Limits, same_model
 from merge import merge
 from published.listing import Listing, Period, Variant, exact, hourly, per_hour
 from regions import add_places, regional_prices
@@ -208,3 +210,51 @@ def test_noise_goes_digits_stay(figure, decimal):
 def test_an_hour_is_what_the_page_says(second, hour):
     assert hourly(Decimal(second)) == Decimal(hour)
     assert per_hour(Decimal("0.143353")) == Decimal("516.0708")
+
+
+class Litellm:
+    """What `Limits` asks of the map."""
+
+    entries: ClassVar = {"sample_spec": None, "azure/grok-4": 131072, "xai/grok-4": 256000, "unknown": None}
+
+    def listing(self, name, model):
+        return Listing(model, "litellm", max_output=self.entries[name])
+
+
+def completed(id, window=None, **more):
+    one = Listing(id, "litellm", **more)
+    Limits(Litellm()).complete(one, window)
+    return one.max_output, one.notes
+
+
+def test_a_maximum_output_is_the_models_whoever_sells_it():
+    largest = (256000, ["max_output_tokens as litellm lists it for xai/grok-4"])
+    assert completed("grok-4") == largest and completed("Grok-4-2026-01-02", window=1) == largest
+    # What is listed stands; a model that does not write needs none.
+    assert completed("grok-4", max_output=7) == (7, [])
+    assert completed("grok-4", mode="embedding") == (None, [])
+
+
+def test_without_one_no_output_is_longer_than_the_context_window():
+    assert completed("unheard-of", window=8192) == (
+        8192,
+        ["max_output_tokens is the context window: no maximum is listed"],
+    )
+    # Never by a part of a name.
+    assert completed("grok-4-fast") == (None, []) and completed("grok") == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("us.anthropic.claude-opus-4-5-20251101-v1:0", "claude-opus-4-5"),
+        ("openrouter/anthropic/claude-opus-4.5", "claude-opus-4-5"),
+        ("accounts/fireworks/models/kimi-k2p5", "kimi-k2-5"),
+        ("vertex_ai/claude-opus-4-5@20251101", "claude-opus-4-5"),
+        ("google/gemma-2-9b-it:free", "gemma-2-9b-it"),
+        ("deepseek/deepseek-v3", "deepseek-v3"),
+        ("ollama/llama3:70b", "llama3:70b"),
+    ],
+)
+def test_names_of_the_same_model(name, same):
+    assert same_model(name) == same

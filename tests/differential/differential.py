@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Other tools' price files, read by Spendrail, against those tools themselves: every model of litellm and genai-prices
-under 19 usage shapes. Each difference has a named rule, with the reason; one without fails.
+under 19 usages, and what they sell by the piece. Each difference has a named rule, with the reason; one without fails.
 
     python tests/differential/differential.py            after `make setup`, and the packages: see `make differential`
 
@@ -16,7 +16,7 @@ from collections import Counter, defaultdict
 from decimal import Decimal
 
 from rules import explain
-from shapes import SHAPES
+from shapes import PIECES, USAGES
 
 HERE = pathlib.Path(__file__).resolve().parent
 TARGET = HERE.parent.parent / "target" / "differential"
@@ -36,7 +36,7 @@ def ours(guard, answer, at):
     """What Spendrail says: the cost of what has a rate, and which buckets have none; None for an unknown model."""
     import spendrail
 
-    usage, tier = SHAPES[answer["shape"]]
+    usage, tier = USAGES[answer["shape"]]
     for provider, model in names(answer):
         try:
             cost = guard.cost(model, usage, provider=provider, at=at, tier=tier)
@@ -98,7 +98,8 @@ def main():
         entries = raw if by == "litellm" else {(p["id"], m["id"]): m for p in raw for m in p["models"]}
         rows = [answer for answer in answers if answer["by"] == by]
         counts, unexplained, models = compare(by, rows, guard_of(TARGET / file), entries, at)
-        print(f"\n{by}: {models} models, {len(rows)} answers")
+        pieces = sum(answer["shape"] in PIECES for answer in rows)
+        print(f"\n{by}: {models} models, {len(rows)} answers, {pieces} of them about pieces")
         for rule, count in counts.most_common():
             print(f"  {count:>7}  {100 * count / len(rows):6.2f} %  {rule}")
         for answer, mine, unpriced in unexplained[: options.show]:

@@ -11,7 +11,7 @@ import sys
 import warnings
 from decimal import Decimal
 
-from shapes import SHAPES, totals
+from shapes import PIECES, SHAPES, USAGES, totals
 
 # These ask for a login before they price anything, and sell no tokens.
 SUBSCRIPTIONS = ("github_copilot", "chatgpt")
@@ -81,7 +81,22 @@ GENAI_USAGE = {
     "input_audio": "input_audio_tokens", "input_image": "input_image_tokens",
     "output_reasoning": "output_reasoning_tokens", "output_audio": "output_audio_tokens",
     "output_image": "output_image_tokens", "web_search": "web_searches",
+    "input_audio_second": "input_audio_seconds", "input_character": "input_characters",
+    "rerank_search": "rerank_searches", "page": "input_document_pages",
+    "page_annotated": "input_annotated_document_pages",
 }  # fmt: skip
+# The price that a piece needs; without it they would answer zero.
+GENAI_PIECES = {
+    "transcribed-seconds": "input_audio_hours", "spoken-characters": "input_mchars",
+    "rerank-queries": "rerank_searches_kcount", "pages": "input_document_kpages",
+    "annotated-pages": "input_annotated_document_kpages",
+}  # fmt: skip
+
+
+def sells(model, key):
+    """Whether a model has a price of this name, at any time."""
+    periods = [one.prices for one in model.prices] if isinstance(model.prices, list) else [model.prices]
+    return key is not None and any(getattr(prices, key, None) is not None for prices in periods)
 
 
 def genai_answers(providers, at):
@@ -89,12 +104,21 @@ def genai_answers(providers, at):
 
     for provider in providers:
         for model in provider.models:
-            for shape, (buckets, tier) in SHAPES.items():
+            for shape, (buckets, tier) in USAGES.items():
+                if shape in PIECES and not sells(model, GENAI_PIECES.get(shape)):
+                    continue
                 context = {"processing": "batch"} if tier == "batch" else {"service_tier": tier} if tier else None
                 values = {GENAI_USAGE[key]: value for key, value in buckets.items() if key in GENAI_USAGE}
+                if "input_audio_second" in buckets:
+                    values["input_audio_seconds"] = buckets["input_audio_second"] // 1_000
+                    # What has parts is told with its whole.
+                    values["audio_seconds"] = values["input_audio_seconds"]
+                if "page_annotated" in buckets:
+                    values["input_document_pages"] = buckets["page_annotated"]
                 if "cache_write_1h" in buckets:
                     values["cache_write_tokens"] = buckets["cache_write_1h"]
-                values["input_tokens"], values["output_tokens"] = totals(buckets)
+                if shape in SHAPES:
+                    values["input_tokens"], values["output_tokens"] = totals(buckets)
                 try:
                     told = model.calc_price(
                         Usage(**values), provider, genai_request_timestamp=at, price_context=context
@@ -130,8 +154,6 @@ def litellm_answers(entries):
         if "input_cost_per_token" not in entry and "tiered_pricing" not in entry:
             continue
         for shape, (buckets, tier) in SHAPES.items():
-            if "web_search" in buckets:
-                continue  # tools are billed elsewhere there, by the reply's shape
             inputs, outputs = totals(buckets)
             written = buckets.get("cache_write", 0) + buckets.get("cache_write_1h", 0)
             ttl = None
@@ -155,16 +177,84 @@ def litellm_answers(entries):
                     service_tier=tier if tier in ("flex", "priority") else None,
                     call_type="retrieve_batch" if tier == "batch" else "completion",
                 )  # fmt: skip
-                answer = {"cost": repr(sum(told))}
+                searched = searches(name, asked(entry["litellm_provider"])) if "web_search" in buckets else 0
+                answer = {"cost": repr(sum(told) + searched)}
             except Exception as why:
                 answer = {"error": f"{type(why).__name__}: {why}"[:200]}
-            yield {
-                "by": "litellm",
-                "provider": entry["litellm_provider"],
-                "model": name,
-                "shape": shape,
-                **answer,
-            }
+            yield by_litellm(name, entry, shape, answer)
+
+
+def by_litellm(name, entry, shape, answer):
+    return {"by": "litellm", "provider": entry["litellm_provider"], "model": name, "shape": shape, **answer}
+
+
+def searches(name, provider):
+    """One web search, in the words of each provider's reply: their calculator of tools goes by them."""
+    from litellm.litellm_core_utils.llm_cost_calc.tool_call_cost_tracking import StandardBuiltInToolCostTracking
+    from litellm.types.utils import PromptTokensDetailsWrapper, ServerToolUse, Usage
+
+    told = Usage(
+        prompt_tokens=1_000, completion_tokens=500, total_tokens=1_500,
+        prompt_tokens_details=PromptTokensDetailsWrapper(web_search_requests=1),
+        server_tool_use=ServerToolUse(web_search_requests=1),
+    )  # fmt: skip
+    return StandardBuiltInToolCostTracking.get_cost_for_built_in_tools(
+        model=name, response_object=None, usage=told, custom_llm_provider=provider
+    )
+
+
+# The mode of an entry, the piece that is asked, and the prices of which it needs one.
+LITELLM_PIECES = (
+    ("image_generation", "images", ("output_cost_per_image", "input_cost_per_image")),
+    ("image_edit", "images", ("output_cost_per_image", "input_cost_per_image")),
+    ("audio_transcription", "transcribed-seconds", ("input_cost_per_second", "output_cost_per_second")),
+    ("audio_speech", "spoken-characters", ("input_cost_per_character",)),
+    ("video_generation", "video-seconds", ("output_cost_per_second", "output_cost_per_video_per_second")),
+    ("rerank", "rerank-queries", ("input_cost_per_query",)),
+    ("ocr", "pages", ("ocr_cost_per_page",)),
+    ("ocr", "annotated-pages", ("annotation_cost_per_page",)),
+)
+
+
+def litellm_pieces(entries):
+    """What they sell by the piece, each by the calculator that `completion_cost` takes for it."""
+    for name, entry in entries.items():
+        for mode, shape, needed in LITELLM_PIECES:
+            if entry.get("mode") != mode or not any(key in entry for key in needed):
+                continue
+            try:
+                answer = {"cost": repr(piece(name, asked(entry["litellm_provider"]), shape))}
+            except Exception as why:
+                answer = {"error": f"{type(why).__name__}: {why}"[:200]}
+            yield by_litellm(name, entry, shape, answer)
+
+
+def piece(name, provider, shape):
+    from litellm import cost_calculator
+    from litellm.llms.base_llm.ocr.transformation import OCRResponse, OCRUsageInfo
+
+    (count,) = PIECES[shape][0].values()
+    if shape == "images":
+        return cost_calculator.default_image_cost_calculator(name, custom_llm_provider=provider, n=count)
+    if shape == "transcribed-seconds":
+        told = cost_calculator.cost_per_token(
+            model=name, custom_llm_provider=provider, call_type="transcription",
+            audio_transcription_file_duration=count / 1_000,
+        )  # fmt: skip
+        return sum(told)
+    if shape == "spoken-characters":
+        told = cost_calculator.cost_per_token(
+            model=name, custom_llm_provider=provider, call_type="speech", prompt_characters=count
+        )
+        return sum(told)
+    if shape == "video-seconds":
+        return cost_calculator.default_video_cost_calculator(name, count / 1_000, custom_llm_provider=provider)
+    if shape == "rerank-queries":
+        return sum(cost_calculator.rerank_cost(name, provider, billed_units={"search_units": count}))
+    annotated = {"pages_processed_annotation": count} if shape == "annotated-pages" else {}
+    usage = OCRUsageInfo(pages_processed=0 if annotated else count, **annotated)
+    told = OCRResponse(pages=[], model=name, usage_info=usage)
+    return sum(cost_calculator.ocr_cost(name, provider, response=told))
 
 
 def asked(provider):
@@ -192,6 +282,8 @@ def main():
         for answer in genai_answers(providers, at):
             out.write(json.dumps(answer) + "\n")
         for answer in litellm_answers(entries):
+            out.write(json.dumps(answer) + "\n")
+        for answer in litellm_pieces(entries):
             out.write(json.dumps(answer) + "\n")
 
 

@@ -7,7 +7,7 @@ What differs is named from Spendrail's side: it never takes a missing price for 
 
 from decimal import Decimal
 
-from shapes import SHAPES
+from shapes import USAGES
 
 NEAR = Decimal("1e-9")
 
@@ -28,12 +28,14 @@ class Case:
             entries,
         )
         self.shape, self.model, self.provider = answer["shape"], answer["model"], answer["provider"]
-        self.buckets, self.tier = SHAPES[self.shape]
+        self.buckets, self.tier = USAGES[self.shape]
         self.entry = entries.get(self.model if answer["by"] == "litellm" else (self.provider, self.model), {})
 
     def price(self, field):
         """A price of the other tool's entry, exact."""
         value = self.entry.get(field)
+        if isinstance(value, dict):
+            return next((Decimal(repr(price)) for price in value.values()), None)
         return None if value is None else Decimal(repr(value) if isinstance(value, float) else str(value))
 
     def priced(self, usage):
@@ -161,6 +163,20 @@ def ignores_the_request_fee(case):
     return fee is not None and case.mine is not None and case.says(case.mine - fee)
 
 
+def google_searches_have_a_price(case):
+    """A search of Google's that the file does not price is $0.035 in their library; here it is `unpriced`."""
+    google = case.provider.startswith("vertex_ai") or case.provider == "gemini"
+    listed = case.price("search_context_cost_per_query") is not None if google else True
+    return not listed and case.unpriced == ["web_search"] and case.says(case.mine + Decimal("0.035"))
+
+
+def a_price_of_nothing_hides_one(case):
+    """They take the first price of a picture that is there, though it is 0, and bill nothing; here the price of making
+    one counts."""
+    made, shown = case.price("output_cost_per_image"), case.price("input_cost_per_image")
+    return case.shape == "images" and case.theirs == 0 == shown and case.mine == made * 2
+
+
 def strips_the_provider_twice(case):
     """`perplexity/perplexity/sonar` is `perplexity/sonar` to them (15); here it is what the file lists."""
     parts = case.model.split("/")
@@ -172,7 +188,7 @@ RULES = {
     "litellm": (
         unpriced_is_listed, batch_is_zero, halves_missing_batch, batch_cache_is_input,
         fireworks_halves_missing_cache, fireworks_ignores_tiers, ignores_the_request_fee, perplexity_has_its_own,
-        strips_the_provider_twice, one_name_two_prices,
+        google_searches_have_a_price, a_price_of_nothing_hides_one, strips_the_provider_twice, one_name_two_prices,
     ),
 }  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""The 19 usage shapes of the differential test: disjoint buckets, a tier, and nothing else."""
+"""The usages of the differential test: disjoint buckets, a tier, and nothing else. 19 of what is sold by the token are
+asked of every model, the others of those that are sold by the piece."""
 
 SHAPES = {
     "plain": ({"input": 1_000, "output": 500}, None),
@@ -21,6 +22,17 @@ SHAPES = {
     "priority-long": ({"input": 300_000, "output": 500}, "priority"),
     "web-search": ({"input": 1_000, "output": 500, "web_search": 1}, None),
 }
+
+PIECES = {
+    "images": ({"output_image_unit": 2}, None),
+    "transcribed-seconds": ({"input_audio_second": 60_000}, None),
+    "spoken-characters": ({"input_character": 1_000}, None),
+    "video-seconds": ({"output_video_second": 5_000}, None),
+    "rerank-queries": ({"rerank_search": 3}, None),
+    "pages": ({"page": 4}, None),
+    "annotated-pages": ({"page_annotated": 4}, None),
+}
+USAGES = SHAPES | PIECES
 
 INPUT = ("input", "cache_read", "cache_write", "cache_write_1h", "input_audio", "input_image")
 OUTPUT = ("output", "output_reasoning", "output_audio", "output_image")

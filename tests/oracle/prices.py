@@ -182,13 +182,14 @@ class Entry:
         for over in sorted(overs, key=lambda o: o["input_gt"]):
             if input_tokens > over["input_gt"]:
                 rates |= {key: Fraction(rate) for key, rate in over["rates"].items()}
-        times = [v for v in holding if "multiply" in v]
-        times += [
+        # The provider's before the period's.
+        times = [
             modifier
             for modifier in self.modifiers
             if any(names.matches(glob, self.model) for glob in modifier.get("models", ["**"]))
             and holds(modifier["when"], day, context)
         ]
+        times += [v for v in holding if "multiply" in v]
         listed = any(v["when"].get("tier") == "batch" for v in (*variants, *self.modifiers))
         if terms.half_batch and context.get("tier") == "batch" and not listed:
             times.append({"multiply": "0.5", "except": set(PER) - set(TOKEN_BUCKETS)})

@@ -40,6 +40,10 @@ def anthropic(_: Any, __: Any, told: Json, reply: Any, odd: list[str]) -> None:
         "web_fetch": count(tools, "web_fetch_requests"),
     }
     reply.usage = top | {bucket: n for bucket, n in counted.items() if n}
+    credit = inside(inside(usage, "fallback_credit"), "status")
+    if credit.get("type") == "redeemed" and any(reply.usage.get(ttl) for ttl in TTLS):
+        # Some of the writes are billed as reads, nobody says how many.
+        odd.append("fallback_credit")
 
 
 def message(usage: Json, odd: list[str]) -> Usage | None:

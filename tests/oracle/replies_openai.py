@@ -50,6 +50,7 @@ def chat(provider: str | None, _: Any, told: Json, reply: Any, odd: list[str]) -
             raise Unreadable
         reply.parts.append((one["model"], used))
         reply.usage = {}
+    groq_tools(told, reply.usage, odd)
     made = inside(inside(told, "tool_usage"), "image_gen")
     if made and (used := image_tokens(made, odd)):
         tools = [tool for tool in listed(told, "tools") if tool.get("type") == "image_generation"]
@@ -158,6 +159,24 @@ def xai_tools(told: Json, usage: Usage) -> bool:
     if not used:
         add(usage, "web_search", count(told, "num_sources_used"))
     return bool(used) or count(told, "num_sources_used") > 0
+
+
+# What Groq bills a tool that ran on its servers as; nothing: not by Groq.
+GROQ = dict.fromkeys(("search", "web_search", "browser_search", "browser.search"), "web_search")
+GROQ |= dict.fromkeys(("visit", "visit_website", "open", "browser.open"), "web_fetch")
+GROQ |= dict.fromkeys(("python", "code_interpreter", "code_execution", "browser_automation"), "code_session")
+GROQ |= dict.fromkeys(("find", "browser.find", "wolfram", "wolfram_alpha", "mcp"), "")
+
+
+def groq_tools(told: Json, usage: Usage, odd: list[str]) -> None:
+    """Groq's tools that ran on its servers: the name tells more than the type; an unknown one is the dearest."""
+    for choice in listed(told, "choices"):
+        for tool in listed(inside(choice, "message"), "executed_tools"):
+            words = [word for word in (tool.get("name"), tool.get("type")) if word in GROQ]
+            if not words:
+                odd.append("unknown_tool")
+            bucket = GROQ[words[0]] if words else "code_session"
+            add(usage, bucket, 1 if bucket else 0)
 
 
 def hosted_tools(told: Json, usage: Usage) -> None:

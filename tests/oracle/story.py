@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 TEST_PRICES = "catalog.json"
+PLACES = ("place", "selection", "by")
 
 
 def files() -> list[Path]:
@@ -19,8 +21,16 @@ def load(path: Path) -> list[dict[str, Any]]:
     """The stories of one file, with the common price file where a story brings none."""
     stories: list[dict[str, Any]] = json.loads(path.read_text())
     for story in stories:
-        story.setdefault("prices", json.loads((VECTORS / TEST_PRICES).read_text()))
-    return [expand(story) for story in stories]
+        prices = story.get("prices", json.loads((VECTORS / TEST_PRICES).read_text()))
+        story["prices"] = [tomllib.loads(one) if isinstance(one, str) else one for one in prices]
+    return [without_places(expand(story)) for story in stories]
+
+
+def without_places(value: Any) -> Any:
+    """The oracle prices what files say, not on which line they say it."""
+    if isinstance(value, dict):
+        return {key: without_places(item) for key, item in value.items() if key not in PLACES}
+    return [without_places(item) for item in value] if isinstance(value, list) else value
 
 
 def expand(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from figures import Json, Unreadable, count, get, inside, listed
+from prices import Usage
 from replies import Reply, read
 from replies_clouds import METRICS, either
 
@@ -24,6 +25,7 @@ BEDROCK = {
     "cacheWriteInputTokenCount": "cache_creation_input_tokens",
 }
 COUNTS = ("prompt_token_count", "generation_token_count", "inputTextTokenCount", "totalOutputTextTokenCount")
+TRANSCRIPTION = "conversation.item.input_audio_transcription."
 
 
 class Stream:
@@ -39,6 +41,14 @@ class Stream:
         self.complete = False
         self.finished = False
         self.odd: list[str] = []
+        self.tools: dict[int, Json] = {}
+        """Groq's executed tools, by their index."""
+        self.under_way: set[str] = set()
+        """Responses and transcriptions that have begun."""
+        self.transcriber: str | None = None
+        self.only_transcribes = False
+        self.heard: dict[tuple[str, int], tuple[str | None, Json]] = {}
+        """Transcriptions that have ended: who transcribed, the usage."""
 
     def feed(self, event: Json) -> None:
         """One event. Its shape tells whose it is. Usage is cumulative: the last value wins."""
@@ -49,12 +59,18 @@ class Stream:
         kind = str(event.get("type", ""))
         if "choices" in event or "x_groq" in event:
             self.chat(event)
+        elif either(event, "serverContent") or either(
+            either(event, "usageMetadata") or {}, "responseTokenCount"
+        ):
+            self.live(event)
         elif {"candidates", "usageMetadata", "usage_metadata", "promptFeedback"} & set(event):
             self.gemini(event)
         elif "event_type" in event:
             self.cohere(event) if "-" in event["event_type"] else self.interactions(event)
         elif kind in ANTHROPIC:
             self.anthropic(event, kind)
+        elif kind.startswith(TRANSCRIPTION) or "session." in kind:
+            self.session(event, kind)
         elif kind.startswith("response."):
             self.responses(event, kind)
         elif kind.startswith(("image_", "trans", "speech.")):
@@ -91,6 +107,10 @@ class Stream:
             delta, index = inside(choice, "delta"), index_of(choice, place)
             self.begun.add(index)
             self.piece(delta.get("content"), delta.get("reasoning_content"), choice.get("text"))
+            for tool in listed(delta, "executed_tools"):
+                kept = self.tools.setdefault(tool.get("index", len(self.tools)), {})
+                kept |= {key: tool[key] for key in ("name", "type") if tool.get(key)}
+                self.whole["choices"] = [{"message": {"executed_tools": list(self.tools.values())}}]
             if choice.get("finish_reason"):
                 self.ended.add(index)
         self.finished = bool(self.begun) and self.begun == self.ended
@@ -110,6 +130,9 @@ class Stream:
         """Responses: the last event has the reply. In Realtime each `response.done` ends one of several."""
         if kind.endswith(".delta"):
             self.piece(event.get("delta"))
+        if kind == "response.created":
+            self.under_way.add("response")
+            self.finished = self.complete = False
         if kind.removeprefix("response.") in ("completed", "incomplete", "failed", "cancelled", "done"):
             self.whole.setdefault("responses", [])
             if kind != "response.done":
@@ -118,7 +141,27 @@ class Stream:
             if event["response"].get("id") in known and kind == "response.done":
                 return
             self.whole["responses"].append(event["response"])
-            self.finished, self.complete = True, bool(event["response"].get("usage"))
+            self.under_way.discard("response")
+            self.finished, self.complete = True, bool(event["response"].get("usage")) and not self.under_way
+
+    def session(self, event: Json, kind: str) -> None:
+        """How a session is set up, and the transcription of what was said in it."""
+        told = inside(event, "session")
+        self.only_transcribes |= kind.startswith("transcription") or told.get("type") == "transcription"
+        setting = inside(inside(inside(told, "audio"), "input"), "transcription")
+        setting = setting or inside(told, "input_audio_transcription")
+        self.transcriber = setting.get("model") or self.transcriber
+        if kind == TRANSCRIPTION + "delta":
+            self.piece(event.get("delta"))
+            self.under_way.add("transcription")
+            self.complete = False
+        elif kind.startswith(TRANSCRIPTION):
+            self.under_way.discard("transcription")
+            if kind.endswith("completed"):
+                item = (event["item_id"], event["content_index"])
+                self.heard.setdefault(item, (self.transcriber, {"usage": event.get("usage")}))
+            self.complete = not self.under_way
+            self.finished |= self.complete
 
     def media(self, event: Json, kind: str) -> None:
         """Images, transcription, speech."""
@@ -167,6 +210,17 @@ class Stream:
             known[key] = value
         # One event is enough to tell it.
         self.odd = self.odd or odd
+
+    def live(self, event: Json) -> None:
+        """A message of a Live session: the usage of a turn comes on top of the turns before."""
+        if turn := either(either(event, "serverContent") or {}, "modelTurn"):
+            self.finished = self.complete = False
+            for part in listed(turn, "parts"):
+                self.piece(part.get("text"))
+        usage = either(event, "usageMetadata")
+        if usage and either(usage, "responseTokenCount") is not None:
+            self.whole.setdefault("responses", []).append({"usageMetadata": usage})
+            self.finished = self.complete = True
 
     def gemini(self, event: Json) -> None:
         """Each chunk is a reply with a piece of the content."""
@@ -246,11 +300,20 @@ class Stream:
         first = replies[0]
         for more in replies[1:]:
             first.anomalies += more.anomalies
-            for bucket, n in (more.usage or {}).items():
-                first.usage = (first.usage or {}) | {bucket: (first.usage or {}).get(bucket, 0) + n}
-        if len(replies) > 1 and {"unreadable", "unrecognised"} & set(first.anomalies):
+            first.usage = plus_usage(first.usage, more.usage)
+        for transcriber, one in self.heard.values():
+            more = read(provider, None, one)
+            first.anomalies += more.anomalies if one["usage"] else ["unrecognised"]
+            own = self.only_transcribes or (transcriber is None and "responses" not in self.whole)
+            if own:
+                first.usage = plus_usage(first.usage, more.usage)
+            else:
+                # Without its name the model has no price.
+                first.usage = first.usage or {}
+                first.parts.append((transcriber or "input_audio_transcription", more.usage or {}))
+        if (len(replies) > 1 or self.heard) and {"unreadable", "unrecognised"} & set(first.anomalies):
             # One that cannot be read leaves nothing to be trusted.
-            first.usage, self.complete = None, False
+            first.usage, first.parts, self.complete = None, [], False
         if not self.complete:
             first.reported = None
         first.anomalies += self.odd
@@ -260,6 +323,12 @@ class Stream:
     def output_floor(self) -> int:
         """Output tokens counted so far: at least one per piece, at least one per four bytes."""
         return max(len(self.pieces), -(-len("".join(self.pieces).encode()) // 4))
+
+
+def plus_usage(sum_: Usage | None, more: Usage | None) -> Usage:
+    """Both, bucket by bucket."""
+    one, two = sum_ or {}, more or {}
+    return {bucket: one.get(bucket, 0) + two.get(bucket, 0) for bucket in one | two}
 
 
 def is_count(value: Any) -> bool:

@@ -10,6 +10,7 @@ pub(super) fn sources() -> Vec<Source> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::origins::{BUILTIN, Origins, Place, Spot};
     use super::super::{Catalog, PriceContext, Resolution, Tier, Via};
     use crate::values::{Bucket, Timestamp, Usage};
 
@@ -36,11 +37,46 @@ mod tests {
         let catalog = built();
         assert!(catalog.len() >= 1_000, "{}", catalog.len());
         assert!(!catalog.entries().any(|entry| entry.provider().as_ref() == "openrouter"));
-        let place: serde_json::Value = serde_json::from_str(spendrail_pricing::LINES).unwrap();
-        for entry in catalog.entries() {
-            let at = &place[entry.provider().as_ref()][entry.model().as_ref()];
-            assert!(at[0].as_u64() < at[1].as_u64(), "{}/{}: {at}", entry.provider(), entry.model());
+    }
+
+    /// What `explain` names is on the line that it names, for all that is applied.
+    #[test]
+    fn every_place_is_in_the_file_that_it_names() {
+        let mut origins = Origins::default();
+        origins.add(BUILTIN, "", Some(spendrail_pricing::CATALOG.to_owned()));
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../pricing/catalog");
+        let mut seen = [0usize; 4];
+        let mut check = |what: usize, place: Option<Place>, text: &str| {
+            let place = place.unwrap();
+            let file = std::fs::read_to_string(folder.join(place.file.as_deref().unwrap())).unwrap();
+            let line = file.lines().nth(place.line.unwrap() - 1).unwrap();
+            assert!(line.contains(text), "{place}: {text:?} is not in {line:?}");
+            seen[what] += 1;
+        };
+        for entry in built().entries().filter(|entry| entry.same_as().is_none()).step_by(7) {
+            let (provider, model) = (&**entry.provider(), &**entry.model());
+            for modifier in entry.shared_modifiers() {
+                check(0, origins.modifier(provider, modifier.file()), "[[modifiers]]");
+            }
+            for period in &entry.file().prices {
+                let spot = Spot { from: period.from, ..Spot::default() };
+                check(1, origins.period(provider, model, period.from), "prices]]");
+                for (key, rate) in &period.rates.0 {
+                    check(
+                        2,
+                        origins.rate(provider, model, spot, (*key, *rate)),
+                        &format!("{} = \"{rate}\"", key.key()),
+                    );
+                }
+                for variant in &period.variants {
+                    let place = origins.variant(provider, model, Spot { variant: Some(variant), ..spot });
+                    let exact =
+                        variant.rates.0.first().map(|(key, rate)| format!("{} = \"{rate}\"", key.key()));
+                    check(3, place, &exact.unwrap_or_else(|| "multiply".to_owned()));
+                }
+            }
         }
+        assert!(seen.iter().all(|count| *count > 10), "{seen:?}");
     }
 
     /// Names from bug reports of other tools, and those that providers document.

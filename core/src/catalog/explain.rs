@@ -32,19 +32,19 @@ pub(crate) struct Selected<'e> {
     pub(crate) variant: Option<&'e schema::Variant>,
     /// The length of input that is exceeded.
     pub(crate) input_gt: Option<u64>,
-    pub(crate) lines: Vec<LineFacts>,
+    pub(crate) lines: Vec<LineFacts<'e>>,
 }
 
 /// One line of a cost.
 #[derive(Debug)]
-pub(crate) struct LineFacts {
+pub(crate) struct LineFacts<'e> {
     pub(crate) line: Line,
     /// What was used; less than the line's quantity where the provider bills a minimum.
     pub(crate) used: u64,
     /// The bucket, and what its rate was looked for under until it was found.
     pub(crate) chain: Vec<Bucket>,
     pub(crate) source: RateSource,
-    pub(crate) multipliers: Vec<Multiplied>,
+    pub(crate) multipliers: Vec<Multiplied<'e>>,
 }
 
 /// Where a rate comes from.
@@ -60,18 +60,18 @@ pub(crate) enum RateSource {
 
 /// A multiplier that applies to a line.
 #[derive(Debug)]
-pub(crate) struct Multiplied {
+pub(crate) struct Multiplied<'e> {
     pub(crate) factor: Factor,
-    pub(crate) by: By,
+    pub(crate) by: By<'e>,
 }
 
 /// What multiplies.
 #[derive(Debug)]
-pub(crate) enum By {
-    /// A modifier of the provider, with its conditions.
-    Modifier(String),
-    /// A variant of the period, with its conditions.
-    Variant(String),
+pub(crate) enum By<'e> {
+    /// A modifier of the provider.
+    Modifier(&'e schema::Modifier),
+    /// A variant of the period.
+    Variant(&'e schema::Variant),
     /// The configuration's override at this place.
     Override(u32),
     /// `batch_default = "half"`.
@@ -125,15 +125,15 @@ impl ModelEntry {
         }
     }
 
-    fn explain_line(
-        &self,
+    fn explain_line<'e>(
+        &'e self,
         line: Line,
         usage: &Usage,
         context: &PriceContext,
-        period: &schema::Period,
+        period: &'e schema::Period,
         table: &Table,
         active: &[&Multiplier],
-    ) -> Option<LineFacts> {
+    ) -> Option<LineFacts<'e>> {
         let Item::Bucket(bucket) = line.item else { return None };
         let key = table.rate(bucket)?.key;
         let mut chain = vec![bucket];
@@ -146,7 +146,7 @@ impl ModelEntry {
             used: usage.get(bucket),
             chain,
             source: self.rate_source(key, context),
-            multipliers: applies.map(|multiplier| self.multiplied(multiplier, period)).collect(),
+            multipliers: applies.filter_map(|multiplier| self.multiplied(multiplier, period)).collect(),
         })
     }
 
@@ -167,23 +167,23 @@ impl ModelEntry {
         RateSource::Listed
     }
 
-    fn multiplied(&self, multiplier: &Multiplier, period: &schema::Period) -> Multiplied {
-        let of_variant = |at: u16| period.variants.get(usize::from(at));
+    fn multiplied<'e>(
+        &'e self,
+        multiplier: &Multiplier,
+        period: &'e schema::Period,
+    ) -> Option<Multiplied<'e>> {
         let by = match multiplier.origin {
             Origin::Modifier => {
-                let mut all = self.shared_modifiers().iter();
-                let same = all.find(|shared| {
+                let same = |shared: &&std::sync::Arc<super::period::SharedModifier>| {
                     shared.compiled.when.same(&multiplier.when) && shared.compiled.factor == multiplier.factor
-                });
-                By::Modifier(same.map_or_else(String::new, |shared| shared.file().when.describe()))
+                };
+                By::Modifier(self.shared_modifiers().iter().find(same)?.file())
             }
-            Origin::Variant(at) => {
-                By::Variant(of_variant(at).map_or_else(String::new, |v| v.when.describe()))
-            }
+            Origin::Variant(at) => By::Variant(period.variants.get(usize::from(at))?),
             Origin::Override(at) => By::Override(at),
             Origin::HalfBatch => By::HalfBatch,
         };
-        Multiplied { factor: multiplier.factor, by }
+        Some(Multiplied { factor: multiplier.factor, by })
     }
 }
 

@@ -4,7 +4,7 @@
 use super::fields::Date;
 use super::layers::{Layers, shown_key};
 use super::rates::Rate;
-use super::schema::{File, Model, Period};
+use super::schema::{File, Model, Modifier, Period};
 use super::{Source, import, parse};
 use crate::values::{Bucket, Label};
 
@@ -99,6 +99,15 @@ impl Content {
     }
 }
 
+impl Content {
+    fn modifiers(&self, provider: &str) -> Option<&[Modifier]> {
+        match self {
+            Self::Own(files) => files.iter().find(|(id, _)| id == provider).map(|(_, file)| &*file.modifiers),
+            Self::Foreign(_) => None,
+        }
+    }
+}
+
 /// Where to look inside a model.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spot<'a> {
@@ -142,6 +151,14 @@ impl Origins {
             let (at, period) = read.period(provider, model, spot.from)?;
             let variant = variant_at(period, spot.variant?)?;
             Some(read.place(provider, model, &format!(".prices[{at}].variants[{variant}]")))
+        })
+    }
+
+    /// The last file that says a modifier of a provider.
+    pub(crate) fn modifier(&self, provider: &str, like: &Modifier) -> Option<Place> {
+        self.files.iter().rev().find_map(|read| {
+            let at = read.text.as_ref()?.1.modifiers(provider)?.iter().position(|known| known == like)?;
+            Some(read.place_of(provider, &format!("modifiers[{at}]"), None))
         })
     }
 
@@ -214,17 +231,23 @@ impl Read {
     /// `inside` is a path inside the model.
     fn place(&self, provider: &str, model: &str, inside: &str) -> Place {
         let id = self.find(provider, model).map_or(model, |(id, _)| id);
+        self.place_of(provider, &format!("models.{}{inside}", shown_key(id)), Some((id, inside)))
+    }
+
+    /// `path` is a path inside the provider, `of_model` the model and the path inside it.
+    fn place_of(&self, provider: &str, path: &str, of_model: Option<(&str, &str)>) -> Place {
         if self.layer == BUILTIN {
             // It is compiled from one file per provider, with a table of lines.
-            let line = builtin_line(provider, id);
+            let line = builtin_line(provider, path, of_model);
             return Place { layer: self.layer, file: Some(format!("{provider}.toml")), line };
         }
-        let line = self.text.as_ref().and_then(|(source, content)| match content {
-            Content::Own(_) => parse::line(source, provider, &format!("models.{}{inside}", shown_key(id))),
-            Content::Foreign(_) => {
+        let line = self.text.as_ref().and_then(|(source, content)| match (content, of_model) {
+            (Content::Own(_), _) => parse::line(source, provider, path),
+            (Content::Foreign(_), Some((id, _))) => {
                 let names = [id.to_owned(), format!("{provider}/{id}")];
                 names.iter().find_map(|name| key_line(source, name))
             }
+            (Content::Foreign(_), None) => None,
         });
         Place { layer: self.layer, file: Some(self.name.clone()).filter(|name| !name.is_empty()), line }
     }
@@ -233,9 +256,34 @@ impl Read {
 /// The layer that came with Spendrail.
 pub(super) const BUILTIN: &str = "built-in";
 
-fn builtin_line(provider: &str, model: &str) -> Option<usize> {
+/// By the table of lines: of a modifier, of an entry, of one of its periods, or of what stands inside a period.
+fn builtin_line(provider: &str, path: &str, of_model: Option<(&str, &str)>) -> Option<usize> {
     let table: serde_json::Value = serde_json::from_str(spendrail_pricing::LINES).ok()?;
-    usize::try_from(table.get(provider)?.get(model)?.get(0)?.as_u64()?).ok()
+    let told = table.get(provider)?;
+    let number = |value: Option<&serde_json::Value>| {
+        value.and_then(serde_json::Value::as_u64).and_then(|line| usize::try_from(line).ok())
+    };
+    let Some((model, inside)) = of_model else {
+        return number(told.get("modifiers")?.get(index(path, "modifiers")?));
+    };
+    let entry = told.get("models")?.get(model)?;
+    let Some(period) = index(inside, ".prices").and_then(|at| entry.get(at.checked_add(1)?)) else {
+        return number(entry.get(0));
+    };
+    let place = match index(inside, ".variants") {
+        // Everything of a variant stands on its line.
+        Some(variant) => variant.checked_add(3)?,
+        None if inside.contains(".over[") => 2,
+        None if inside.contains(".rates.") => 1,
+        None => 0,
+    };
+    number(period.get(place)).filter(|line| *line > 0).or_else(|| number(period.get(0)))
+}
+
+/// The number in `name[number]` of a path.
+fn index(path: &str, name: &str) -> Option<usize> {
+    let (_, rest) = path.split_once(name)?;
+    rest.strip_prefix('[')?.split_once(']')?.0.parse().ok()
 }
 
 /// The line of a key of somebody else's file.

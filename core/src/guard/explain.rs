@@ -162,7 +162,7 @@ impl Told<'_> {
         let (provider, model) = self.owner();
         let spot =
             Spot { from: selected.listed_from, variant: selected.variant, input_gt: selected.input_gt };
-        let line = |line: &crate::catalog::LineFacts| {
+        let line = |line: &crate::catalog::LineFacts<'_>| {
             let key = line.chain.last().copied();
             let (rate_from, place) = match line.source {
                 RateSource::Listed => {
@@ -178,10 +178,18 @@ impl Told<'_> {
                     ("prices.on_unpriced_bucket".to_owned(), Some(self.configuration(None)))
                 }
             };
-            let multiplier = |one: &crate::catalog::Multiplied| {
+            let multiplier = |one: &crate::catalog::Multiplied<'_>| {
                 let (by, when, place) = match &one.by {
-                    By::Modifier(when) => ("modifier", when.clone(), None),
-                    By::Variant(when) => ("variant", when.clone(), None),
+                    By::Modifier(modifier) => {
+                        // It is the provider's that sells, whoever's prices these are.
+                        let place = self.origins.modifier(self.entry.provider(), modifier);
+                        ("modifier", modifier.when.describe(), place)
+                    }
+                    By::Variant(variant) => {
+                        let place =
+                            self.origins.variant(provider, model, Spot { variant: Some(variant), ..spot });
+                        ("variant", variant.when.describe(), place)
+                    }
                     By::Override(at) => {
                         let (what, place) = self.of_override(*at);
                         ("override", what, Some(place))

@@ -44,7 +44,9 @@ impl Folder {
 
     fn replace(&self, name: &str, value: &Value) {
         let draft = self.0.join(format!(".{name}"));
-        std::fs::write(&draft, value.to_string()).expect("a file");
+        // A text is written as it is: a story that tells lines has its price file in TOML.
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        std::fs::write(&draft, text).expect("a file");
         std::fs::rename(&draft, self.0.join(name)).expect("a file");
     }
 }

@@ -11,6 +11,8 @@ use smallvec::SmallVec;
 const CONVENTION: Convention =
     Convention { cache: Place::Outside, reasoning: Place::Inside, total_decides: false };
 
+const WRITES: [Bucket; 3] = [Bucket::CacheWrite, Bucket::CacheWrite5m, Bucket::CacheWrite1h];
+
 /// A whole reply: a message, or an error.
 pub(super) fn reply(map: &Map<String, Value>) -> Reply {
     let mut notes = Notes::default();
@@ -42,9 +44,21 @@ pub(super) fn read_usage(map: &Map<String, Value>, reply: &mut Reply, notes: &mu
     let mut tools = figures.inside(&["server_tool_use"]);
     usage.set(Bucket::WebSearch, tools.get(&["web_search_requests"]));
     usage.set(Bucket::WebFetch, tools.get(&["web_fetch_requests"]));
+    note_credit(map, &usage, notes);
     reply.usage = notes.trust(usage);
     if reply.usage.is_none() {
         reply.parts.clear();
+    }
+}
+
+/// A credit that was redeemed after a refusal moves writes to the price of reads: those of what was cached at the model
+/// that refused, and nobody says how many. What is certain is the price of writes.
+fn note_credit(map: &Map<String, Value>, usage: &Usage, notes: &mut Notes) {
+    let status = object(map, "fallback_credit").and_then(|credit| object(credit, "status"));
+    let redeemed = status.and_then(|status| status.get("type")).and_then(Value::as_str) == Some("redeemed");
+    let written = WRITES.into_iter().fold(0u64, |sum, bucket| sum.saturating_add(usage.get(bucket)));
+    if redeemed && written > 0 {
+        notes.add(Rule::FallbackCredit, || format!("of {written} written tokens some are billed as read"));
     }
 }
 

@@ -10,10 +10,11 @@
 //! | API | read by | input | reasoning | total decides |
 //! |---|---|---|---|---|
 //! | OpenAI and Azure: Chat, Responses, Realtime, Completions, Embeddings, transcription by token | `openai` | includes the cache | inside | yes |
+//! | Realtime's transcription of the input: by token or by duration, at the price of the model that transcribes | `openai`, `transcription`, `stream` | includes the cache | | yes |
 //! | their hosted tools | `tools` | | | |
 //! | images, the image tool, vectors | `images` | includes the cache | | no |
 //! | transcription by duration | `transcription` | | | |
-//! | Anthropic Messages, also on Vertex, Azure, Bedrock; iterations | `anthropic` | excludes the cache | inside | no total |
+//! | Anthropic Messages, also on Vertex, Azure, Bedrock; iterations; a fallback credit, whose amount is not told: writes count in full | `anthropic` | excludes the cache | inside | no total |
 //! | Gemini and Vertex `generateContent`, Live, embeddings; traffic type | `gemini` | includes the cache | outside | yes |
 //! | Gemini Interactions | `interactions` | includes the cache | outside | yes |
 //! | Bedrock Converse, Nova | `bedrock` | excludes the cache; OpenAI's models in a stream include it | inside | yes |
@@ -22,7 +23,7 @@
 //! | Perplexity | `openai`, `perplexity` | | outside | no: it leaves reasoning out |
 //! | Mistral: chat, conversations, audio, documents | `openai`, `mistral` | includes the cache | inside | not with audio, which is billed by time |
 //! | Cohere | `cohere` | as billed; cached tokens are information | inside | no |
-//! | Groq: streams, compound systems | `openai`, `groq` | includes the cache | inside | yes |
+//! | Groq: streams, compound systems, tools that ran on the server | `openai`, `groq` | includes the cache | inside | yes |
 //! | DeepSeek, Moonshot, Fireworks, Together, Cerebras, Z.AI, vLLM, Databricks, Cloudflare; Gemini's and Anthropic's compatible endpoints; OpenRouter | `openai` | includes the cache | inside; what a total has more is reasoning | yes |
 //! | what a provider says it charges: xAI, OpenRouter, Perplexity | `reported` | | | |
 //! | Ollama | `ollama` | as told | inside | no total |

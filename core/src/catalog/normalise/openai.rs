@@ -47,6 +47,9 @@ pub(super) fn reply(provider: Option<&str>, map: &Map<String, Value>) -> Reply {
         // The breakdown lists every model that was used: its sum is the usage.
         reply.usage = Some(Usage::new());
     }
+    if let Some(usage) = &mut reply.usage {
+        groq::count_tools(map, usage, &mut notes);
+    }
     if let Some(usage) = reply.usage.take() {
         reply.usage = notes.trust(usage);
     }

@@ -125,6 +125,10 @@ rules! {
     CacheSplit = "cache_split";
     /// The iterations are not the sum that they should be: both are billed.
     Iterations = "iterations";
+    /// A tool that ran on the server and has no known price: it is billed as the dearest.
+    UnknownTool = "unknown_tool";
+    /// A refund of cache writes whose amount is not told: they are billed in full.
+    FallbackCredit = "fallback_credit";
     /// A cumulative counter of a stream fell: to zero is ignored, else the later one counts.
     CounterFell = "counter_fell";
     /// The cost that the provider states is none: below zero, or beyond what one call can cost. It is not used.

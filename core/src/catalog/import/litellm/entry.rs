@@ -118,7 +118,9 @@ impl Reader<'_> {
                         }
                     };
                     let over = field.above_k.map(|k| k.saturating_mul(1000).saturating_sub(inclusive));
-                    self.put(name, raw.get(), &when, over, field.bucket, field.unit);
+                    if let Some(bucket) = sold_as(entry, name, field.bucket) {
+                        self.put(name, raw.get(), &when, over, bucket, field.unit);
+                    }
                 }
             }
         }
@@ -268,6 +270,32 @@ impl Sheet {
             }
         }
     }
+}
+
+/// What a price is for, where the name of its field misleads. `None`: another field says it.
+fn sold_as(entry: &Entry<'_>, name: &str, bucket: Bucket) -> Option<Bucket> {
+    let is_listed = |field: &str| {
+        let digits = |raw: &str| {
+            raw.split(['e', 'E']).next().is_some_and(|text| text.contains(|c| matches!(c, '1'..='9')))
+        };
+        entry.fields.iter().any(|(known, raw)| **known == *field && digits(raw.get()))
+    };
+    Some(match (&*entry.mode, name) {
+        // What a picture costs is the price of making it, where nothing else is listed.
+        ("image_generation" | "image_edit", "input_cost_per_image")
+            if !["output_cost_per_image", "output_cost_per_image_token", "output_cost_per_token"]
+                .into_iter()
+                .any(is_listed) =>
+        {
+            Bucket::OutputImageUnit
+        }
+        // A second that is written down is a second that was heard.
+        ("audio_transcription", "output_cost_per_second") if is_listed(name) => Bucket::InputAudioMs,
+        ("audio_transcription", "input_cost_per_second") if is_listed("output_cost_per_second") => {
+            return None;
+        }
+        _ => bucket,
+    })
 }
 
 fn mode_of(mode: &str) -> Option<Mode> {

@@ -1,6 +1,7 @@
 //! Which API an event belongs to, told by its shape, and what the readers of all APIs share.
 
 use super::StreamReader;
+use super::session::is_of_session;
 use crate::catalog::normalise::invoke::METRICS;
 use crate::catalog::normalise::number::{Count, count};
 use crate::catalog::normalise::reply::{Notes, Rule, object};
@@ -48,7 +49,16 @@ impl Events {
         if event.get("choices").is_some_and(Value::is_array) || has("x_groq") {
             return Some(Self::Chat);
         }
-        if any(&["candidates", "usageMetadata", "usage_metadata", "promptFeedback", "prompt_feedback"]) {
+        const GEMINI: [&str; 7] = [
+            "candidates",
+            "usageMetadata",
+            "usage_metadata",
+            "promptFeedback",
+            "prompt_feedback",
+            "serverContent",
+            "server_content",
+        ];
+        if any(&GEMINI) {
             return Some(Self::Gemini);
         }
         let kind = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or("");
@@ -64,7 +74,7 @@ impl Events {
             | "content_block_stop"
             | "message_delta"
             | "message_stop" => return Some(Self::Anthropic),
-            kind if kind.starts_with("response.") => return Some(Self::Responses),
+            kind if kind.starts_with("response.") || is_of_session(kind) => return Some(Self::Responses),
             "message-start" | "content-start" | "content-delta" | "content-end" | "tool-plan-delta"
             | "tool-call-start" | "tool-call-delta" | "tool-call-end" | "citation-start" | "citation-end"
             | "message-end" => return Some(Self::Cohere),

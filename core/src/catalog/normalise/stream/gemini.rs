@@ -2,13 +2,21 @@
 
 use super::StreamReader;
 use super::events::Event;
-use crate::catalog::normalise::gemini::either;
+use crate::catalog::normalise::gemini::{self, either};
 use crate::catalog::normalise::reply::{list, object};
 use serde_json::Value;
 
 impl StreamReader {
     /// A chunk of Gemini: a whole reply with a part of the content.
     pub(super) fn gemini(&mut self, event: &Event) {
+        let usage = either(event, "usageMetadata", "usage_metadata").and_then(Value::as_object);
+        let of_turn =
+            usage.filter(|usage| either(usage, "responseTokenCount", "response_token_count").is_some());
+        let content = either(event, "serverContent", "server_content").and_then(Value::as_object);
+        if content.is_some() || of_turn.is_some() {
+            self.live(content, of_turn);
+            return;
+        }
         self.keep(event, &["responseId", "response_id", "modelVersion", "model_version"]);
         for (place, candidate) in list(event, "candidates").iter().enumerate() {
             let Some(candidate) = candidate.as_object() else { continue };
@@ -16,16 +24,7 @@ impl StreamReader {
                 candidate.get("index").and_then(Value::as_u64).and_then(|index| usize::try_from(index).ok());
             let index = index.unwrap_or(place);
             let parts = object(candidate, "content").map_or(&[][..], |content| list(content, "parts"));
-            for part in parts {
-                if let Some(text) = part.get("text").and_then(Value::as_str).filter(|text| !text.is_empty()) {
-                    self.output(text.len());
-                } else if ["functionCall", "function_call", "inlineData", "inline_data", "executableCode"]
-                    .iter()
-                    .any(|name| part.get(*name).is_some_and(Value::is_object))
-                {
-                    self.output(0);
-                }
-            }
+            self.gemini_parts(parts);
             let grounding = either(candidate, "groundingMetadata", "grounding_metadata").cloned();
             if let Some(choice) = self.choice(index)
                 && grounding.is_some()
@@ -39,10 +38,37 @@ impl StreamReader {
             // A blocked prompt has no candidates to wait for.
             self.finished = self.finished || self.choices.is_empty();
         }
-        let usage = either(event, "usageMetadata", "usage_metadata").and_then(Value::as_object);
         self.merge("usageMetadata", usage);
         if usage.is_some() {
             self.complete = self.finished;
+        }
+    }
+
+    fn gemini_parts(&mut self, parts: &[Value]) {
+        for part in parts {
+            if let Some(text) = part.get("text").and_then(Value::as_str).filter(|text| !text.is_empty()) {
+                self.output(text.len());
+            } else if ["functionCall", "function_call", "inlineData", "inline_data", "executableCode"]
+                .iter()
+                .any(|name| part.get(*name).is_some_and(Value::is_object))
+            {
+                self.output(0);
+            }
+        }
+    }
+
+    /// A message of a Live session. The usage of a turn is its own, with the whole context that it read: it is billed on
+    /// top of the turns before.
+    fn live(&mut self, content: Option<&Event>, of_turn: Option<&Event>) {
+        let turn = content.and_then(|content| either(content, "modelTurn", "model_turn"));
+        if let Some(turn) = turn.and_then(Value::as_object) {
+            (self.complete, self.finished) = (false, false);
+            self.gemini_parts(list(turn, "parts"));
+        }
+        if let Some(usage) = of_turn {
+            self.finished = true;
+            let whole = Event::from_iter([("usageMetadata".to_owned(), Value::Object(usage.clone()))]);
+            self.ended(gemini::reply(&whole), true);
         }
     }
 

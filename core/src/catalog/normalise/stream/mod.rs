@@ -7,9 +7,11 @@
 //! |---|---|---|
 //! | Chat Completions and what speaks it; Groq's `x_groq` | `openai` | in the last chunk; before the end it is a running count or a skeleton |
 //! | Responses, Realtime (each `response.done` is a response of its own) | `openai` | in the event that ends it |
+//! | Realtime: the transcription of the input, at the price of the model that transcribes | `session` | in the event that ends it |
 //! | images, transcription, speech | `media` | in the event that ends it |
 //! | Anthropic Messages | `anthropic` | in `message_start` and `message_delta`, field by field |
 //! | Gemini | `gemini` | in every chunk |
+//! | Gemini Live (each turn is billed with all that it read) | `gemini` | at the end of a turn |
 //! | Gemini Interactions | `gemini` | in the event that ends it |
 //! | Bedrock Converse, Nova | `bedrock` | in `metadata` |
 //! | Bedrock InvokeModel of other families | `bedrock` | next to the content, and in the metrics of the last event |
@@ -26,13 +28,16 @@ mod gemini;
 mod media;
 mod ollama;
 mod openai;
+mod session;
 
+use super::groq;
 use super::reply::{Anomaly, Reply};
 use super::shape::{self, Family};
 use crate::requests::Api;
 use crate::values::scope::{LABEL_BYTES_MAX, Label};
 use events::Events;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use session::Session;
 use smallvec::SmallVec;
 
 /// Most choices whose ends are followed.
@@ -64,8 +69,8 @@ pub struct StreamReader {
     choices: SmallVec<[Choice; 1]>,
     /// The reply of a Responses stream, which its last event carries whole; of a session, all of them together.
     last: Option<Box<Reply>>,
-    /// The responses of a session that have ended.
-    responses: SmallVec<[Label; 1]>,
+    /// What a session tells beyond its responses.
+    session: Session,
     anomalies: Vec<Anomaly>,
     complete: bool,
     finished: bool,
@@ -81,6 +86,39 @@ struct Choice {
     reason: Option<Value>,
     /// What it was grounded on (Gemini).
     grounding: Option<Value>,
+    /// What ran on the server (Groq).
+    tools: Vec<Executed>,
+}
+
+/// A tool that ran on the server.
+#[derive(Clone, Debug, Default)]
+struct Executed {
+    index: Option<u64>,
+    name: Option<Label>,
+    kind: Option<Label>,
+}
+
+impl Choice {
+    /// The tool with an index; a new one if it has none. `None`: there are too many, of which one more than may be is
+    /// kept, so that it shows.
+    fn tool(&mut self, index: Option<u64>) -> Option<&mut Executed> {
+        let known = self.tools.iter().position(|tool| index.is_some() && tool.index == index);
+        if known.is_none() {
+            if self.tools.len() > groq::TOOLS_MAX {
+                return None;
+            }
+            self.tools.push(Executed { index, ..Executed::default() });
+        }
+        let at = known.unwrap_or(self.tools.len().saturating_sub(1));
+        self.tools.get_mut(at)
+    }
+
+    /// The tools as a whole reply has them.
+    fn message(&self) -> Option<Value> {
+        let tool = |tool: &Executed| json!({ "name": tool.name.as_deref(), "type": tool.kind.as_deref() });
+        let tools: Vec<Value> = self.tools.iter().map(tool).collect();
+        (!tools.is_empty()).then(|| json!({ "executed_tools": tools }))
+    }
 }
 
 /// Whether a chunk of OpenAI chat or completions carries nothing but usage.
@@ -102,7 +140,7 @@ impl StreamReader {
             whole: Map::new(),
             choices: SmallVec::new(),
             last: None,
-            responses: SmallVec::new(),
+            session: Session::default(),
             anomalies: Vec::new(),
             complete: false,
             finished: false,
@@ -191,6 +229,7 @@ impl StreamReader {
                 read(Family::OpenAi, &self.with_choices("choices", "finish_reason"))
             }
         };
+        self.session.add_to(&mut reply, self.last.is_some());
         if !self.complete {
             reply.reported_cost = None;
         }
@@ -203,6 +242,7 @@ impl StreamReader {
             let mut map = Map::new();
             map.extend(choice.reason.clone().map(|value| (reason.to_owned(), value)));
             map.extend(choice.grounding.clone().map(|value| ("groundingMetadata".to_owned(), value)));
+            map.extend(choice.message().map(|value| ("message".to_owned(), value)));
             Value::Object(map)
         };
         let mut whole = self.whole.clone();

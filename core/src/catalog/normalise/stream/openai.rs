@@ -1,14 +1,11 @@
 //! The events of Chat Completions, Responses and Realtime.
 
-use super::StreamReader;
 use super::events::{Event, index_of};
-use crate::catalog::normalise::reply::{ANOMALIES_MAX, Reply, Rule, list, object};
+use super::{StreamReader, session};
+use crate::catalog::normalise::reply::{ANOMALIES_MAX, Reply, Rule, label, list, object};
 use crate::catalog::normalise::{groq, openai};
 use crate::values::Usage;
 use serde_json::Value;
-
-/// Most responses of one session that are told apart.
-const RESPONSES_MAX: usize = 1024;
 
 impl StreamReader {
     /// A chunk of Chat Completions or of the older completions.
@@ -23,6 +20,7 @@ impl StreamReader {
             if let Some(bytes) = chat_output(choice) {
                 self.output(bytes);
             }
+            self.execute_tools(index, choice);
             self.end_choice(index, choice.get("finish_reason"));
         }
         if list(event, "choices").is_empty() {
@@ -43,6 +41,17 @@ impl StreamReader {
         }
     }
 
+    /// Keeps the tools that ran on Groq's servers. One is told in several pieces, which have its index.
+    fn execute_tools(&mut self, index: usize, choice: &Value) {
+        let Some(delta) = choice.get("delta").and_then(Value::as_object) else { return };
+        for tool in list(delta, "executed_tools") {
+            let place = tool.get("index").and_then(Value::as_u64);
+            let Some(kept) = self.choice(index).and_then(|choice| choice.tool(place)) else { return };
+            kept.name = label(tool.get("name")).or(kept.name.take());
+            kept.kind = label(tool.get("type")).or(kept.kind.take());
+        }
+    }
+
     /// An event of Responses.
     pub(super) fn responses(&mut self, event: &Event) {
         let kind = event.get("type").and_then(Value::as_str).unwrap_or("");
@@ -53,11 +62,13 @@ impl StreamReader {
             | "response.cancelled"
             | "response.done" => {
                 self.finished = true;
+                self.session.responding = false;
                 if let Some(response) = object(event, "response") {
                     let reply = openai::reply(self.provider.as_deref(), response);
                     self.ended(reply, kind == "response.done");
                 }
             }
+            _ if session::is_of_session(kind) => self.session(kind, event),
             _ if kind.ends_with(".delta") => {
                 let Some(Value::String(delta)) = event.get("delta") else { return };
                 // What a tool prints is input of the next turn, not output.
@@ -67,6 +78,11 @@ impl StreamReader {
                 }
             }
             _ => {
+                if kind == "response.created" {
+                    // The next one of a session: what was told so far is not the last word.
+                    self.session.responding = true;
+                    (self.complete, self.finished) = (false, false);
+                }
                 if let Some(response) = object(event, "response") {
                     self.keep(response, &["id", "model", "service_tier", "object"]);
                 }
@@ -76,16 +92,13 @@ impl StreamReader {
 
     /// Keeps the reply that ends a response. In a Realtime session each is a response of its own, billed on top; one
     /// that is told again is the same.
-    fn ended(&mut self, reply: Reply, session: bool) {
+    pub(super) fn ended(&mut self, reply: Reply, session: bool) {
         if let Some(id) = reply.id.as_ref().filter(|_| session) {
-            if self.responses.contains(id) {
+            if !self.session.end(id) {
                 return;
             }
-            if self.responses.len() < RESPONSES_MAX {
-                self.responses.push(id.clone());
-            }
         }
-        self.complete = reply.usage.is_some();
+        self.complete = reply.usage.is_some() && self.session.is_settled();
         match self.last.as_deref_mut().filter(|_| session) {
             Some(all) => {
                 let unknown = is_unknown(all) || is_unknown(&reply);
@@ -97,7 +110,7 @@ impl StreamReader {
                     .for_each(|(bucket, quantity)| sum.add(bucket, quantity));
                 // One that cannot be read leaves nothing to be trusted.
                 all.usage = all.usage.and_then(|sum| sum.checked().ok()).filter(|_| !unknown);
-                self.complete = all.usage.is_some();
+                self.complete = all.usage.is_some() && self.session.is_settled();
                 all.parts.extend(reply.parts);
                 all.anomalies.extend(reply.anomalies);
                 all.anomalies.truncate(ANOMALIES_MAX);
