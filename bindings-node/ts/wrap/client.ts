@@ -98,7 +98,7 @@ export function install(client: Client, guarded: Guarded): Client {
 
   const fetch: Fetch = (url, init) => {
     const current = sending.getStore();
-    return current?.sends(url) ? current.attempt(() => bare(url, init)) : bare(url, init);
+    return current?.sends(url) ? current.attempt((own) => bare(url, own), init) : bare(url, init);
   };
   fetch[BARE] = bare;
   client.fetch = fetch;
