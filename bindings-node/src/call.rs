@@ -3,8 +3,9 @@
 
 use crate::failure::{Failure, full, gone, none, parse, text};
 use crate::guard::find;
-use crate::store;
 use crate::text::Text;
+use crate::{hold, store};
+use napi::bindgen_prelude::{Env, JsValue, Object};
 use napi_derive::napi;
 use serde_json::Value;
 use spendrail::engine::Decision;
@@ -55,24 +56,23 @@ pub fn form(
 
 /// A call of this form. Token counts below zero are absent. `parent`: trace id and span id in hex and `1` if it is
 /// sampled, joined by `-`. Returns the hold, 0, or -1 if the form is not kept any longer.
-#[napi(catch_unwind)]
-pub fn reserve(
+pub(crate) fn reserve(
     guard: f64,
     run: f64,
     form: f64,
-    input_tokens: f64,
-    max_output_tokens: f64,
-    parent: Option<Text>,
+    input: f64,
+    output: f64,
+    parent: Option<&Text>,
 ) -> f64 {
     let Some(mut call) = store::with(|store| store.forms.get(form).cloned()) else { return -1.0 };
-    if input_tokens >= 0.0 {
-        call = call.input_tokens(input_tokens as u64);
+    if input >= 0.0 {
+        call = call.input_tokens(input as u64);
     }
-    if max_output_tokens >= 0.0 {
-        call = call.max_output_tokens(max_output_tokens as u64);
+    if output >= 0.0 {
+        call = call.max_output_tokens(output as u64);
     }
     let hold = || {
-        if let Some(parent) = &parent {
+        if let Some(parent) = parent {
             call = call.parent(read_parent(parent.get("parent")?)?);
         }
         admit(&Place::of(guard, run)?, &call)
@@ -80,15 +80,16 @@ pub fn reserve(
     none(hold()).unwrap_or(0.0)
 }
 
-/// A call as JSON and its labels as JSON, read by the core.
+/// A call as JSON and its labels as JSON, read by the core. `kept`: what keeps the hold.
 #[napi(catch_unwind)]
-pub fn reserve_json(guard: f64, run: f64, args: String, labels: String) -> f64 {
-    none(hold(guard, run, || read(&args, &labels))).unwrap_or(0.0)
+pub fn reserve_json(env: Env, guard: f64, run: f64, args: String, labels: String, kept: Object) -> f64 {
+    keep(env, kept, held(guard, run, || read(&args, &labels)))
 }
 
-/// A provider's request: `args` and `labels` as above, the API's name, the path and the body as JSON.
+/// A provider's request: `args`, `labels` and `kept` as above, the API's name, the path and the body as JSON.
 #[napi(catch_unwind)]
 pub fn reserve_request(
+    env: Env,
     guard: f64,
     run: f64,
     args: String,
@@ -96,12 +97,13 @@ pub fn reserve_request(
     api: String,
     path: String,
     body: String,
+    kept: Object,
 ) -> f64 {
     let call = || {
         let (call, scope) = read(&args, &labels)?;
         Ok((call.request(read_request(&api, &path, &body)?), scope))
     };
-    none(hold(guard, run, call)).unwrap_or(0.0)
+    keep(env, kept, held(guard, run, call))
 }
 
 /// Would the call be admitted now? The answer as JSON.
@@ -196,24 +198,28 @@ fn find_run(run: f64) -> Result<Run, Error> {
     store::with(|store| store.runs.get(run).cloned()).ok_or_else(|| gone("run"))
 }
 
-fn hold(guard: f64, run: f64, call: impl FnOnce() -> Result<(Call, Scope), Error>) -> Result<f64, Failure> {
+fn held(guard: f64, run: f64, call: impl FnOnce() -> Result<(Call, Scope), Error>) -> Result<f64, Failure> {
     let place = Place::of(guard, run)?;
     admit(&place, &place.call(call()?))
 }
 
+fn keep(env: Env, kept: Object, held: Result<f64, Failure>) -> f64 {
+    none(held).map_or(0.0, |hold| hold::keep(env.raw(), kept.raw(), hold))
+}
+
 fn admit(place: &Place, call: &Call) -> Result<f64, Failure> {
-    keep(match place {
+    insert(match place {
         Place::Run(run) => run.try_reserve(call)?,
         Place::Guard(guard) => guard.try_reserve(call)?,
     })
 }
 
-fn keep(outcome: Outcome) -> Result<f64, Failure> {
+fn insert(outcome: Outcome) -> Result<f64, Failure> {
     match outcome {
         Outcome::Held(hold) => store::with(|store| store.holds.insert(store::Place::Open(hold)))
             .map_err(|_| Failure::Failed(full("holds"))),
         Outcome::Denied(denial) => Err(Failure::Denied(denial)),
         // Only a shared ledger answers later; there is none yet.
-        Outcome::Pending(ticket) => keep(ticket.wait()),
+        Outcome::Pending(ticket) => insert(ticket.wait()),
     }
 }

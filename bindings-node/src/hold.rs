@@ -1,10 +1,7 @@
 //! What becomes of a hold. Settling answers how it went (0, [`KEPT`], [`READ_NOW`]); the receipt stays here until it is
 //! read, because writing its text costs more than the settle, and most are never read.
-#![allow(clippy::too_many_arguments, reason = "an object would cost more than the rest of the call")]
-
 use crate::failure::{none, parse, text};
 use crate::store::{self, Place};
-use napi::bindgen_prelude::{Env, JsValue, Object};
 use napi::sys;
 use napi_derive::napi;
 use serde_json::{Value, json};
@@ -42,23 +39,10 @@ pub(crate) fn span(ids: SpanIds) -> Option<String> {
     (ids.span_id != 0).then(|| format!("{:032x}-{:016x}-{sampled}", ids.trace_id, ids.span_id))
 }
 
-/// Settles with up to four buckets, each a number of [`crate::guard::tables`] and a quantity; below zero is absent.
-#[napi(catch_unwind)]
-pub fn settle_usage(
-    hold: f64,
-    bucket_1: f64,
-    quantity_1: f64,
-    bucket_2: f64,
-    quantity_2: f64,
-    bucket_3: f64,
-    quantity_3: f64,
-    bucket_4: f64,
-    quantity_4: f64,
-) -> u32 {
+/// Settles with buckets, each a number of [`crate::guard::tables`] and a quantity; below zero is absent.
+pub(crate) fn settle_usage(hold: f64, buckets: &[(f64, f64)]) -> u32 {
     let mut usage = Usage::new();
-    for (bucket, quantity) in
-        [(bucket_1, quantity_1), (bucket_2, quantity_2), (bucket_3, quantity_3), (bucket_4, quantity_4)]
-    {
+    for &(bucket, quantity) in buckets {
         if bucket >= 0.0
             && let Some(bucket) = Bucket::ALL.get(bucket as usize)
         {
@@ -179,22 +163,20 @@ pub fn receipt_posted(hold: f64) -> Option<f64> {
     })
 }
 
-/// The hold, or its receipt, is here for as long as `kept` lives. (A `FinalizationRegistry` would do the same, but what
-/// it watches outlives every minor collection: a receipt that nobody reads would stay for minutes.)
-#[napi]
-pub fn keep(env: Env, kept: Object, hold: f64) -> napi::Result<()> {
-    match watch(env, kept, hold) {
-        sys::Status::napi_ok => Ok(()),
-        failed => Err(napi::Error::from_status(failed.into())),
-    }
-}
-
+/// The hold, and then its receipt, is here for as long as the object `kept` lives. Returns the hold, or 0 if it cannot be
+/// watched. (A `FinalizationRegistry` would do the same, but what it watches outlives every minor collection: a receipt
+/// that nobody reads would stay for minutes.)
 #[expect(unsafe_code, reason = "Node-API is C; napi offers finalizers for its own values only")]
-fn watch(env: Env, kept: Object, hold: f64) -> sys::napi_status {
+pub(crate) fn keep(env: sys::napi_env, kept: sys::napi_value, hold: f64) -> f64 {
     const { assert!(usize::BITS >= 64, "a pointer must be wide enough for a handle") };
     let handle = std::ptr::without_provenance_mut(hold as usize);
-    // SAFETY: `kept` is an object of `env`; the data is a number in a pointer's clothes, nothing is read through it.
-    unsafe { sys::napi_add_finalizer(env.raw(), kept.raw(), handle, Some(let_go), null_mut(), null_mut()) }
+    // SAFETY: `kept` is a value of `env`; the data is a number in a pointer's clothes, nothing is read through it.
+    let status = unsafe { sys::napi_add_finalizer(env, kept, handle, Some(let_go), null_mut(), null_mut()) };
+    if status == sys::Status::napi_ok {
+        return hold;
+    }
+    abandon(hold);
+    none(Err::<f64, _>(Error::new(Code::Internal, "the hold cannot be watched"))).unwrap_or(0.0)
 }
 
 /// Called by Node-API when the object of [`keep`] was collected, outside of the collection.

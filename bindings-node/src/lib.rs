@@ -20,6 +20,7 @@ mod events;
 mod failure;
 mod guard;
 mod hold;
+mod hot;
 mod run;
 mod store;
 mod text;

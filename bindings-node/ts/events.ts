@@ -1,5 +1,6 @@
 /** Events, as listeners get them: on the main loop, without keeping the process alive. */
-import { type DenialData, type Denied, denied, fault, type SpendrailError } from "./errors";
+import { type DenialData, type Denied, denied, failed, fault, type SpendrailError } from "./errors";
+import { native } from "./native";
 import { type Balance, balance, Receipt, type ReloadReport, record } from "./receipt";
 import type { Labels } from "./scope";
 
@@ -18,7 +19,7 @@ export interface Events {
 }
 
 /** An event of the core. */
-export function event(text: string): Events[keyof Events] {
+function event(text: string): Events[keyof Events] {
   const told = JSON.parse(text) as Record<string, unknown>;
   switch (told.event) {
     case "settled":
@@ -36,5 +37,44 @@ export function event(text: string): Events[keyof Events] {
       return { report: record<ReloadReport>(told.report) };
     default:
       return { error: fault(told.error as Parameters<typeof fault>[0]) };
+  }
+}
+
+type Listener = (told: never) => void;
+
+/** Who listens to a guard. The core is asked for a kind of event once somebody listens to it. */
+export class Listeners {
+  readonly #guard: number;
+  readonly #kinds = new Map<string, Set<Listener>>();
+
+  constructor(guard: number) {
+    this.#guard = guard;
+  }
+
+  /** Returns how to stop. */
+  add(kind: string, listener: Listener): () => void {
+    let heard = this.#kinds.get(kind);
+    if (heard === undefined) {
+      const all = new Set<Listener>();
+      if (!native.subscribe(this.#guard, kind, (text) => tell(all, text))) throw failed();
+      this.#kinds.set(kind, all);
+      heard = all;
+    }
+    const listeners = heard.add(listener);
+    return () => void listeners.delete(listener);
+  }
+}
+
+function tell(listeners: Set<Listener>, text: string): void {
+  const told = event(text);
+  for (const listener of listeners) {
+    try {
+      listener(told as never);
+    } catch (error) {
+      // The next listener is told all the same; the error comes up where uncaught ones do.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 }

@@ -12,7 +12,7 @@ import {
 } from "./calls";
 import { ManualClock } from "./clock";
 import { answeredLater, argumentInvalid, failed } from "./errors";
-import { type Events, event } from "./events";
+import { type Events, Listeners } from "./events";
 import { type Explanation, explanation } from "./explanation";
 import { during, eventually, Hold, type Settlement, settlement } from "./hold";
 import { encode, join } from "./json";
@@ -35,6 +35,7 @@ import {
   type Decision,
   decision,
   type FlushReport,
+  Kept,
   type Page,
   type PriceReport,
   page,
@@ -66,7 +67,7 @@ let parting = false;
 export class Guard {
   readonly #handle: number;
   readonly #clock: ManualClock | undefined;
-  readonly #listeners = new Map<string, Set<(told: never) => void>>();
+  readonly #listeners: Listeners;
 
   /**
    * Loads the rules. No thread, socket or watcher starts before the first call. Without arguments the file that
@@ -78,6 +79,7 @@ export class Guard {
     this.#clock = clock;
     this.#handle = native.guardNew(encode(setup(config)), ManualClock.handle(clock), several());
     if (this.#handle === NONE) throw failed();
+    this.#listeners = new Listeners(this.#handle);
     lost.register(this, this.#handle);
     if (!parting) {
       parting = true;
@@ -282,15 +284,7 @@ export class Guard {
 
   /** Listens. The listener is called on the main loop and does not keep the process alive. Returns how to stop. */
   on<K extends keyof Events>(kind: K, listener: (told: Events[K]) => void): () => void {
-    let listeners = this.#listeners.get(kind);
-    if (listeners === undefined) {
-      const heard = new Set<(told: never) => void>();
-      if (!native.subscribe(this.#handle, kind, (text) => tell(heard, text))) throw failed();
-      this.#listeners.set(kind, heard);
-      listeners = heard;
-    }
-    const heard = listeners.add(listener as (told: never) => void);
-    return () => void heard.delete(listener as (told: never) => void);
+    return this.#listeners.add(kind, listener);
   }
 
   /** Expires what is due; the background thread does this by itself, except under a manual clock. */
@@ -341,8 +335,10 @@ export class Guard {
   reserveRequest(request: ProviderRequest, api: string, body: string): Hold {
     const { run, labels } = this.#around(request.labels);
     const args = encode({ ...about(request), model: request.model ?? "-" });
-    const handle = native.reserveRequest(this.#handle, inside(run), args, labels, api, request.path, body);
-    return this.#held(handle, run);
+    const kept = new Kept(run ?? this);
+    const { path } = request;
+    kept.handle = native.reserveRequest(this.#handle, inside(run), args, labels, api, path, body, kept);
+    return new Hold(kept);
   }
 
   /** @internal The catalog's id of a provider, by one of its names or by the host that it serves from. */
@@ -359,16 +355,14 @@ export class Guard {
   #reserve(call: Call): Hold {
     if (typeof call !== "object" || call === null) throw argumentInvalid("call", "is no object");
     const block = current(this);
-    const run = block?.run;
-    const handle = reservePlain(this.#handle, inside(run), call, block?.labels ?? NOTHING);
-    if (handle !== UNUSUAL) return this.#held(handle, run);
-    const { labels } = this.#around(call);
-    return this.#held(native.reserveJson(this.#handle, inside(run), told(call), labels), run);
-  }
-
-  #held(handle: number, run: Run | undefined): Hold {
-    if (handle === NONE) throw failed();
-    return new Hold(handle, run ?? this);
+    const run = inside(block?.run);
+    const kept = new Kept(block?.run ?? this);
+    kept.handle = reservePlain(this.#handle, run, call, block?.labels ?? NOTHING, kept);
+    if (kept.handle === UNUSUAL) {
+      const { labels } = this.#around(call);
+      kept.handle = native.reserveJson(this.#handle, run, told(call), labels, kept);
+    }
+    return new Hold(kept);
   }
 
   /** The run around a call, and all its labels as JSON. */
@@ -414,18 +408,4 @@ function timeout(options: { timeout?: number }): string {
   const { timeout = 2 } = options;
   if (!(timeout >= 0)) throw argumentInvalid("timeout", `is ${timeout}, not a number of seconds`);
   return encode({ timeoutMs: Math.round(timeout * 1000) });
-}
-
-function tell(listeners: Set<(told: never) => void>, text: string): void {
-  const told = event(text);
-  for (const listener of listeners) {
-    try {
-      listener(told as never);
-    } catch (error) {
-      // The next listener is told all the same; the error comes up where uncaught ones do.
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
-  }
 }

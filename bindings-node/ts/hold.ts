@@ -1,9 +1,9 @@
 /** A hold: reserved amounts, to be settled once. */
 import { errorType, type Failure, failed, failures } from "./errors";
 import { encode, encodeForeign } from "./json";
-import { type Ending, native, READ_NOW } from "./native";
+import { type Ending, NONE, native, READ_NOW } from "./native";
 import { active } from "./otel";
-import { Kept, type RawHold, Receipt } from "./receipt";
+import { type Kept, type RawHold, Receipt } from "./receipt";
 import { settleUsage, toCore, Usage } from "./usage";
 
 /**
@@ -22,9 +22,10 @@ export class Hold {
   #receipt: Receipt | undefined;
   #open = true;
 
-  /** @internal */
-  constructor(handle: number, owner: object) {
-    this.#kept = new Kept(handle, owner);
+  /** @internal Throws why nothing is kept. */
+  constructor(kept: Kept) {
+    if (kept.handle === NONE) throw failed();
+    this.#kept = kept;
   }
 
   /** @internal */

@@ -10,7 +10,10 @@ export const READ_NOW = 2;
 /** What `reserve` answers for a form that is not kept any longer. */
 export const FORGOTTEN = -1;
 
-/** The functions of the native module. `0`, `false` and `null` mean: ask `takeFailure`. */
+/**
+ * The functions of the native module. `0`, `false` and `null` mean: ask `takeFailure`. `kept`: when it is collected, the
+ * core lets go of the hold, or of its receipt.
+ */
 interface Native {
   takeFailure(): string;
   codes(): string;
@@ -49,8 +52,9 @@ interface Native {
     inputTokens: number,
     maxOutputTokens: number,
     parent: string | undefined,
+    kept: object,
   ): number;
-  reserveJson(guard: number, run: number, args: string, labels: string): number;
+  reserveJson(guard: number, run: number, args: string, labels: string, kept: object): number;
   reserveRequest(
     guard: number,
     run: number,
@@ -59,6 +63,7 @@ interface Native {
     api: string,
     path: string,
     body: string,
+    kept: object,
   ): number;
   check(guard: number, run: number, args: string, labels: string): string | null;
   passage(
@@ -98,7 +103,6 @@ interface Native {
   release(hold: number, errorType: string | undefined): boolean;
   detach(hold: number): string | null;
   abandon(hold: number): void;
-  keep(kept: object, hold: number): void;
 
   runStart(guard: number, above: number, args: string): number;
   runResume(guard: number, carried: string): number;

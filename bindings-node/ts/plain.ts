@@ -9,7 +9,7 @@ import type { Labels } from "./scope";
 export const UNUSUAL = -2;
 
 /** The hold's handle, 0, or `UNUSUAL`. `around`: the labels that surround the call; its own win. */
-export function reservePlain(guard: number, run: number, call: Call, around: Labels): number {
+export function reservePlain(guard: number, run: number, call: Call, around: Labels, kept: object): number {
   if (around.tags !== undefined || typeof call.model !== "string") return UNUSUAL;
   let { tenant, user, feature, agent, session } = around;
   let input = -1;
@@ -54,7 +54,7 @@ export function reservePlain(guard: number, run: number, call: Call, around: Lab
   const { provider, model } = call;
   const parent = hostSpan();
   const form = formOf(run, provider, model, own(tenant), own(user), own(feature), own(agent), own(session));
-  const held = native.reserve(guard, run, form, input, output, parent);
+  const held = native.reserve(guard, run, form, input, output, parent, kept);
   if (held !== FORGOTTEN) return held;
   const anew = formOf(
     run,
@@ -67,7 +67,7 @@ export function reservePlain(guard: number, run: number, call: Call, around: Lab
     own(session),
     true,
   );
-  return native.reserve(guard, run, anew, input, output, parent);
+  return native.reserve(guard, run, anew, input, output, parent, kept);
 }
 
 /** What is around a call clears nothing any more: a label is a text or absent. */

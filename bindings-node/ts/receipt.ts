@@ -1,7 +1,7 @@
 /** Answers of the core, read when somebody looks. */
 import { type DenialData, type Denied, date, denied, type RawFailure } from "./errors";
 import { camel } from "./names";
-import { native } from "./native";
+import { NONE, native } from "./native";
 import { fromCore, type Usage } from "./usage";
 
 type Whole = number | string;
@@ -68,14 +68,12 @@ export interface RawHold {
  * object, and when it is collected the core lets go: what was open is abandoned.
  */
 export class Kept {
-  readonly handle: number;
+  handle = NONE;
   /** The guard or the run, which live as long as their open holds. */
   owner: object | undefined;
 
-  constructor(handle: number, owner: object) {
-    this.handle = handle;
+  constructor(owner: object) {
     this.owner = owner;
-    native.keep(this, handle);
   }
 }
 

@@ -1,8 +1,19 @@
 /** A guarded request, from its hold to its receipt. What ends it first counts; later endings change nothing. */
 import { Hold } from "../hold";
 import { type Ending, native } from "../native";
+import { active } from "../otel";
 import type { Receipt } from "../receipt";
 import { rememberId } from "./receipts";
+
+/** What a request that never got a connection fails with. */
+const NEVER_SENT = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
 
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 
@@ -29,6 +40,18 @@ export class Call {
     this.hold = hold;
     this.streams = streams;
     this.hidesUsage = hidesUsage;
+  }
+
+  /** Sends it once, inside of its span. `signal`: what it is aborted with. */
+  async attempt(send: () => Promise<Response>, signal: AbortSignal | null | undefined): Promise<Response> {
+    const aborted = signal?.aborted === true;
+    try {
+      return await active(native.holdSpan(this.#handle), send);
+    } catch (error) {
+      // What was aborted before it was sent was read by nobody.
+      if (!aborted && !neverSent(error)) this.lost += 1;
+      throw error;
+    }
   }
 
   /** The reply will come in events. */
@@ -112,4 +135,12 @@ export function errorType(error: unknown): string {
   if (typeof status === "number") return String(status);
   const known = error.constructor.name || String(name);
   return known.includes("Timeout") ? "timeout" : known;
+}
+
+/** The request did not get as far as the provider. */
+export function neverSent(error: unknown): boolean {
+  for (let at = error; typeof at === "object" && at !== null; at = (at as Error).cause) {
+    if (NEVER_SENT.has(String((at as { code?: unknown }).code))) return true;
+  }
+  return false;
 }

@@ -9,7 +9,6 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Guard } from "../guard";
 import type { Labels } from "../scope";
 import { type Answer, type FetchOptions, Sending } from "./sending";
-import { websockets } from "./websocket";
 
 const MARK = Symbol.for("spendrail.guarded");
 const BARE = Symbol.for("spendrail.fetch");
@@ -47,11 +46,6 @@ export interface Client {
   /** openai 7: reads a reply, and may send the request again if that takes too long. */
   parseResponseWithTimeout?: Parse;
   withOptions(options: object): Client;
-  buildURL?: (path: string, ...more: unknown[]) => string;
-  /** openai: asked for the headers of every WebSocket that is opened with this client. */
-  _buildWebSocketHeaders?: (...given: unknown[]) => unknown;
-  /** openai: asked for the key of every request, and of some WebSockets. */
-  _callApiKey?: (...given: unknown[]) => unknown;
 }
 
 /** What is particular to an SDK. */
@@ -62,6 +56,8 @@ export interface Sdk {
   providerOf(client: object): string;
   /** The options of a copy. */
   options(client: Client, given: object): object;
+  /** Guards what a copy does besides requests. `sends`: a request is on its way. */
+  cover?(client: Client, guarded: Guarded, sends: () => boolean): void;
 }
 
 /** Whose calls a client makes, and under whose guard. */
@@ -96,12 +92,13 @@ export function wrappable(client: object): client is Client {
 
 /** Makes a copy of a client a guarded one. */
 export function install(client: Client, guarded: Guarded): Client {
+  guarded.sdk.cover?.(client, guarded, () => sending.getStore() !== undefined);
   const { request, makeRequest, parseResponseWithTimeout, withOptions } = client;
   const bare = client.fetch[BARE] ?? client.fetch;
 
   const fetch: Fetch = (url, init) => {
     const current = sending.getStore();
-    return current?.sends(url) ? current.attempt(() => bare(url, init)) : bare(url, init);
+    return current?.sends(url) ? current.attempt((own) => bare(url, own), init) : bare(url, init);
   };
   fetch[BARE] = bare;
   client.fetch = fetch;
@@ -122,7 +119,6 @@ export function install(client: Client, guarded: Guarded): Client {
       return sending.run(known.sending, () => known.sending.parse(known.call, () => own(by, answer)));
     };
   const methods = {
-    ...websockets(client, guarded, () => sending.getStore() !== undefined),
     makeRequest: make,
     request(...given: unknown[]) {
       const promise = request.apply(client, given);

@@ -6,13 +6,10 @@
 
 import { denialOf } from "../errors";
 import type { Guard } from "../guard";
-import { Hold } from "../hold";
-import { native } from "../native";
-import { active } from "../otel";
 import type { Labels } from "../scope";
 import { Call, errorType } from "./call";
 import { follow, made } from "./methods";
-import { neverSent, server } from "./sending";
+import { server } from "./sending";
 import { tap } from "./tap";
 
 const MARK = Symbol.for("spendrail.guarded");
@@ -132,14 +129,7 @@ async function sent(
   fetcher: Fetch,
   signal: AbortSignal | undefined,
 ): Promise<Response> {
-  const attempt: Fetch = async (url, init) => {
-    try {
-      return await active(native.holdSpan(Hold.handle(call.hold)), () => fetcher(url, init));
-    } catch (error) {
-      if (!neverSent(error)) call.lost += 1;
-      throw error;
-    }
-  };
+  const attempt: Fetch = (url, init) => call.attempt(() => fetcher(url, init), init?.signal);
   try {
     const response = await send(attempt);
     if (response.ok) return tap(response, call, signal);

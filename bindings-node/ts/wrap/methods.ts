@@ -44,24 +44,34 @@ function methodsOf(resource: object): string[] {
 }
 
 function told(reply: unknown, box: Latest): unknown {
-  const { call } = box;
-  if (call === undefined) return reply;
-  const streams = typeof reply === "object" && reply !== null && Symbol.asyncIterator in reply;
-  const own = streams ? items(reply as AsyncGenerator<unknown>, box) : reply;
-  remember(own, call);
   // Whatever is carried along asynchronously may live long: a reply that nobody holds any more is to be collected.
-  if (!streams) box.call = undefined;
+  const { call } = box;
+  box.call = undefined;
+  const own = generates(reply) ? items(reply, box, call) : reply;
+  if (call !== undefined) remember(own, call);
   return own;
 }
 
-function items(source: AsyncGenerator<unknown>, box: Latest): AsyncGenerator<unknown> {
-  let known = new WeakRef(box.call as Call);
-  box.call = undefined;
+function generates(reply: unknown): reply is AsyncGenerator<unknown> {
+  const made = reply as Partial<AsyncGenerator<unknown>> | null | undefined;
+  return typeof made?.next === "function" && typeof made[Symbol.asyncIterator] === "function";
+}
+
+/** `first`: the call that was made already; some generators make theirs when they are read. */
+function items(
+  source: AsyncGenerator<unknown>,
+  box: Latest,
+  first: Call | undefined,
+): AsyncGenerator<unknown> {
+  let known = first && new WeakRef(first);
   const step = async (next: () => Promise<IteratorResult<unknown>>) => {
     const item = await latest.run(box, next);
-    if (box.call !== undefined) known = new WeakRef(box.call);
+    if (box.call !== undefined) {
+      known = new WeakRef(box.call);
+      remember(own, box.call);
+    }
     box.call = undefined;
-    const call = known.deref();
+    const call = known?.deref();
     if (call !== undefined && item.done !== true) remember(item.value, call);
     return item;
   };
@@ -71,9 +81,10 @@ function items(source: AsyncGenerator<unknown>, box: Latest): AsyncGenerator<unk
     throw: (error) => step(() => source.throw(error)),
   };
   // It stays the kind of object that the SDK returns.
-  return Object.assign(Object.create(source) as AsyncGenerator<unknown>, steps, {
+  const own = Object.assign(Object.create(source) as AsyncGenerator<unknown>, steps, {
     [Symbol.asyncIterator](this: AsyncGenerator<unknown>) {
       return this;
     },
   });
+  return own;
 }

@@ -1,5 +1,6 @@
 /** Clients of `openai`. */
 import { type Client, classNames, type Sdk } from "./client";
+import { refuseWebSockets } from "./websocket";
 
 /** What Azure's client forgets when it is copied. */
 interface Azure {
@@ -22,4 +23,6 @@ export const openai: Sdk = {
     const { apiVersion, deploymentName } = client as Azure;
     return apiVersion === undefined ? given : { apiVersion, deployment: deploymentName, ...given };
   },
+
+  cover: refuseWebSockets,
 };

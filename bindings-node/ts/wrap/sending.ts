@@ -1,10 +1,8 @@
 /** One guarded request on its way: admitted, sent once or more often, answered or not. */
 
-import { Hold } from "../hold";
 import { encodeForeign } from "../json";
 import { native } from "../native";
-import { active } from "../otel";
-import { Call, errorType } from "./call";
+import { Call, errorType, neverSent } from "./call";
 import type { Client, Guarded, RequestOptions } from "./client";
 import { remember } from "./receipts";
 import { tap } from "./tap";
@@ -19,16 +17,6 @@ export interface Answer {
   response: Response;
   readonly controller?: AbortController;
 }
-
-/** What a request that never got a connection fails with. */
-const NEVER_SENT = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
 
 /** Which request an answer is to. */
 const answers = new WeakMap<Answer, { sending: Sending; call: Call }>();
@@ -140,15 +128,13 @@ export class Sending {
   }
 
   /** One attempt, sent inside of our span. */
-  async attempt(send: () => Promise<Response>): Promise<Response> {
-    const call = this.#call as Call;
+  async attempt(
+    send: (init: FetchOptions | undefined) => Promise<Response>,
+    init: FetchOptions | undefined,
+  ): Promise<Response> {
     this.#attempts += 1;
-    try {
-      return await active(native.holdSpan(Hold.handle(call.hold)), send);
-    } catch (error) {
-      if (!neverSent(error)) call.lost += 1;
-      throw error;
-    }
+    const own = init?.signal ? { ...init, signal: following(init.signal) } : init;
+    return (this.#call as Call).attempt(() => send(own), init?.signal);
   }
 
   #failed(error: unknown): void {
@@ -165,6 +151,18 @@ export class Sending {
     // Silence is not "not spent": the provider may have read the prompt and answered it.
     else call.cut(errorType(error));
   }
+}
+
+/**
+ * A signal for the connection alone. A connection that nobody reads stays open, and knows what it was opened with: with
+ * the SDK's own signal it would keep all that listens there, down to a reply that nobody holds any more.
+ */
+function following(signal: AbortSignal): AbortSignal {
+  const own = new AbortController();
+  const abort = () => own.abort(signal.reason);
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort, { once: true });
+  return own.signal;
 }
 
 /** The SDK could not reach the provider, or has heard nothing of it. */
@@ -190,11 +188,4 @@ export function server(baseUrl: string): { address: string; port: number } | und
   if (!URL.canParse(baseUrl)) return undefined;
   const { hostname, port, protocol } = new URL(baseUrl);
   return { address: hostname, port: port === "" ? (protocol === "http:" ? 80 : 443) : Number(port) };
-}
-
-export function neverSent(error: unknown): boolean {
-  for (let at = error; typeof at === "object" && at !== null; at = (at as Error).cause) {
-    if (NEVER_SENT.has(String((at as { code?: unknown }).code))) return true;
-  }
-  return false;
 }
