@@ -140,4 +140,10 @@ impl Ambient {
     fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         crate::json::to_py(py, &spendrail::ffi::scope_json(&self.scope))
     }
+
+    /// What surrounded the block when it was made, of whatever guard.
+    #[getter]
+    fn outer(&self, py: Python<'_>) -> Option<Py<Ambient>> {
+        self.outer.as_ref().map(|outer| outer.clone_ref(py))
+    }
 }
