@@ -18,9 +18,9 @@ import spendrail
 from one_budget import PRICES
 
 THREADS, ROUNDS = 8, 60
-LIMIT = 1_000_000_000_000_000
 CALL: Any = {"provider": "test", "model": "m", "input_tokens": 1_000, "max_output_tokens": 500}
-EVENT: Any = {"object": "chat.completion.chunk", "model": "m", "choices": [{"index": 0, "delta": {"content": "some text"}}]}
+DELTA: Any = {"index": 0, "delta": {"content": "some text"}}
+EVENT: Any = {"object": "chat.completion.chunk", "model": "m", "choices": [DELTA]}
 FILE = """
 [prices]
 builtin = false

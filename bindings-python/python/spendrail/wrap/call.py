@@ -148,6 +148,8 @@ class Call:
                 self.hold.lost_attempt()
             self.receipt = ending()
         except Exception as problem:
+            if getattr(problem, "code", None) == "hold_foreign":
+                return  # a child that was forked in mid-call has a copy of it: the parent settles it
             # The caller has its reply and must not lose it. A reply that cannot be read costs what was reserved.
             _log.warning("a reply could not be settled: %s", problem)
             try:

@@ -18,9 +18,10 @@ def disguised(kind: Any, members: Callable[[Any], dict[str, Any]]) -> Any:
     if is_disguised(kind):
         return kind
     if (made := _kinds.get((kind, members))) is None:
-        own = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__, _DISGUISE: True}
+        own = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+        own.update(members(kind), **{_DISGUISE: True})
         # Two threads may make one at once: what the first puts there is the one.
-        made = _kinds.setdefault((kind, members), type(kind.__name__, (kind,), {**own, **members(kind)}))
+        made = _kinds.setdefault((kind, members), type(kind.__name__, (kind,), own))
     return made
 
 
