@@ -1,16 +1,21 @@
 //! What surrounds a call: the scope and the run of the block that it is made in, kept in one `ContextVar`.
 
 use crate::errors;
+use crate::recent;
 use crate::run::Run;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
 use spendrail::guard;
 use spendrail::values::{Dimension, Label, Scope};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 static CURRENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+/// Its method `get`, bound.
+static GET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+/// How many blocks there are: without any, nothing surrounds a call, and nobody is asked.
+static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 
 /// The scope and run of a block of one guard; those of other guards are further out.
 #[pyclass(frozen, module = "spendrail._native")]
@@ -19,6 +24,21 @@ pub(crate) struct Ambient {
     pub(crate) scope: Arc<Scope>,
     pub(crate) run: Option<guard::Run>,
     outer: Option<Py<Ambient>>,
+}
+
+impl Ambient {
+    /// A block inside the current one.
+    fn new(py: Python<'_>, guard: u64, scope: Arc<Scope>, run: Option<guard::Run>) -> PyResult<Self> {
+        let outer = innermost(py)?;
+        BLOCKS.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { guard, scope, run, outer })
+    }
+}
+
+impl Drop for Ambient {
+    fn drop(&mut self) {
+        BLOCKS.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The `ContextVar`.
@@ -34,10 +54,11 @@ pub(crate) fn variable(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 
 /// The innermost block, of whatever guard.
 fn innermost(py: Python<'_>) -> PyResult<Option<Py<Ambient>>> {
-    let value = match CURRENT.get(py) {
-        Some(variable) => variable.bind(py).call_method0(intern!(py, "get"))?,
-        None => return Ok(None),
-    };
+    if BLOCKS.load(Ordering::Relaxed) == 0 {
+        return Ok(None);
+    }
+    let get = || variable(py)?.getattr("get").map(Bound::unbind);
+    let value = GET.get_or_try_init(py, get)?.bind(py).call0()?;
     Ok(value.cast_into::<Ambient>().ok().map(Bound::unbind))
 }
 
@@ -58,14 +79,26 @@ pub(crate) fn scoped(py: Python<'_>, guard: u64, labels: Option<&Bound<'_, PyDic
     let base = current(py, guard)?;
     let base = base.as_ref().map(Py::get);
     let mut scope = base.map(|base| Scope::clone(&base.scope)).unwrap_or_default();
+    set_labels(&mut scope, labels)?;
+    Ambient::new(py, guard, recent::shared(None, scope), base.and_then(|base| base.run.clone()))
+}
+
+/// The labels of a block with these labels, without making one.
+pub(crate) fn labelled(py: Python<'_>, guard: u64, labels: Option<&Bound<'_, PyDict>>) -> PyResult<Scope> {
+    let mut scope = current(py, guard)?.map(|base| Scope::clone(&base.get().scope)).unwrap_or_default();
+    set_labels(&mut scope, labels)?;
+    Ok(scope)
+}
+
+fn set_labels(scope: &mut Scope, labels: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
     for (key, value) in labels.into_iter().flat_map(|labels| labels.iter()) {
-        let key = key.cast::<PyString>()?.to_str().map_err(|_| errors::not_utf8(py, ""))?;
-        if !set_label(&mut scope, key, &value)? {
-            return Err(errors::argument(py, key, "is not a label of a scope"));
+        let key = key.cast::<PyString>()?;
+        let key = key.to_str().map_err(|_| errors::not_utf8(value.py(), ""))?;
+        if !set_label(scope, key, &value)? {
+            return Err(errors::argument(value.py(), key, "is not a label of a scope"));
         }
     }
-    let run = base.and_then(|base| base.run.clone());
-    Ok(Ambient { guard, scope: Arc::new(scope), run, outer: innermost(py)? })
+    Ok(())
 }
 
 /// A block of a run.
@@ -73,10 +106,10 @@ pub(crate) fn inside(py: Python<'_>, guard: u64, run: &Run) -> PyResult<Ambient>
     let base = current(py, guard)?;
     let own = run.run.scope();
     let scope = match base.as_ref().map(Py::get) {
-        Some(base) => Arc::new(own.inside(&base.scope)),
+        Some(base) => recent::shared(Some(&base.scope), Scope::clone(own)),
         None => Arc::clone(own),
     };
-    Ok(Ambient { guard, scope, run: Some(run.run.clone()), outer: innermost(py)? })
+    Ambient::new(py, guard, scope, Some(run.run.clone()))
 }
 
 /// Sets one label, or clears it; `false`: this is no label.
@@ -139,5 +172,11 @@ impl Ambient {
     #[getter]
     fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         crate::json::to_py(py, &spendrail::ffi::scope_json(&self.scope))
+    }
+
+    /// What surrounded the block when it was made, of whatever guard.
+    #[getter]
+    fn outer(&self, py: Python<'_>) -> Option<Py<Ambient>> {
+        self.outer.as_ref().map(|outer| outer.clone_ref(py))
     }
 }

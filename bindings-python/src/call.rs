@@ -5,7 +5,7 @@ use crate::errors;
 use crate::guard::Guard;
 use crate::host;
 use crate::json::{self, Place};
-use crate::recent;
+use crate::recent::{self, PLAIN};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString};
 use serde_json::{Map, Value};
@@ -27,16 +27,17 @@ pub(crate) fn read(
     py: Python<'_>,
 ) -> PyResult<Surrounded> {
     let ambient = ambient::current(py, guard.id)?;
-    let mut labels = None;
+    let mut labels = Labels::default();
     let call = match plain(arguments, &mut labels)? {
         Some(call) => call,
         None => through_the_door(arguments, py)?,
     };
-    let call = match (labels, ambient.as_ref().map(Py::get)) {
+    let around = ambient.as_ref().map(|ambient| &ambient.get().scope);
+    let call = match (labels.scope(around)?, around) {
         (None, None) => call,
-        (None, Some(ambient)) => call.whole_scope(Arc::clone(&ambient.scope)),
-        (Some(labels), None) => call.scope(recent::shared(labels)),
-        (Some(labels), Some(ambient)) => call.whole_scope(recent::shared(labels.inside(&ambient.scope))),
+        (None, Some(around)) => call.whole_scope(Arc::clone(around)),
+        (Some(scope), None) => call.scope(scope),
+        (Some(scope), Some(_)) => call.whole_scope(scope),
     };
     let call = match guard.traced {
         true => match host::span(py)? {
@@ -48,8 +49,50 @@ pub(crate) fn read(
     Ok(Surrounded { call, ambient })
 }
 
+/// The labels that a call names.
+#[derive(Default)]
+struct Labels<'py> {
+    plain: [Option<Bound<'py, PyAny>>; PLAIN.len()],
+    tags: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> Labels<'py> {
+    /// Takes an argument that is a label; `false`: it is none.
+    fn take(&mut self, key: &str, value: Bound<'py, PyAny>) -> bool {
+        let at = PLAIN.iter().position(|name| *name == key);
+        match at.and_then(|at| self.plain.get_mut(at)) {
+            Some(place) => *place = Some(value),
+            None if key == "tags" => self.tags = Some(value),
+            None => return false,
+        }
+        true
+    }
+
+    /// The scope of these labels inside of `around`, if there are any.
+    fn scope(&self, around: Option<&Arc<Scope>>) -> PyResult<Option<Arc<Scope>>> {
+        let named = || self.plain.iter().zip(PLAIN).filter_map(|(value, name)| Some((name, value.as_ref()?)));
+        if self.tags.is_none() {
+            if named().next().is_none() {
+                return Ok(None);
+            }
+            let plain = self.plain.each_ref().map(|value| utf8(value.as_ref()?));
+            // What is no text was not kept either, but must not pass for a label that was not given.
+            if plain.iter().flatten().count() == named().count()
+                && let Some(scope) = recent::recalled(around, &plain)
+            {
+                return Ok(Some(scope));
+            }
+        }
+        let mut scope = Scope::default();
+        for (name, value) in named().chain(self.tags.as_ref().map(|tags| ("tags", tags))) {
+            ambient::set_label(&mut scope, name, value)?;
+        }
+        Ok(Some(recent::shared(around, scope)))
+    }
+}
+
 /// Labels, and a model call of the plain kind; `None` if there is more than that.
-fn plain(arguments: Option<&Bound<'_, PyDict>>, labels: &mut Option<Scope>) -> PyResult<Option<Call>> {
+fn plain<'py>(arguments: Option<&Bound<'py, PyDict>>, labels: &mut Labels<'py>) -> PyResult<Option<Call>> {
     let (mut provider, mut model, mut id) = (None, None, None);
     let (mut input, mut output, mut simple) = (None, None, true);
     for (key, value) in arguments.into_iter().flat_map(|arguments| arguments.iter()) {
@@ -63,7 +106,7 @@ fn plain(arguments: Option<&Bound<'_, PyDict>>, labels: &mut Option<Scope>) -> P
             "id" => id = text(value, &mut simple),
             "input_tokens" => input = count(&value, &mut simple),
             "max_output_tokens" => output = count(&value, &mut simple),
-            key => simple &= ambient::set_label(labels.get_or_insert_default(), key, &value)?,
+            key => simple &= labels.take(key, value),
         }
     }
     let (Some(model), true) = (model, simple) else { return Ok(None) };
@@ -82,6 +125,10 @@ fn plain(arguments: Option<&Bound<'_, PyDict>>, labels: &mut Option<Scope>) -> P
         call = call.id(id.to_str()?);
     }
     Ok(Some(call))
+}
+
+fn utf8<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a str> {
+    value.cast::<PyString>().ok()?.to_str().ok()
 }
 
 /// A text in UTF-8; anything else is for the door, which has the error.

@@ -11,8 +11,9 @@ use crate::json::{self, Place};
 use crate::receipt::{Cost, Receipt};
 use crate::run::Run;
 use crate::usage;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyAny, PyDict};
+use pyo3::types::{PyAny, PyDict, PyTuple};
 use serde_json::Value;
 use spendrail::catalog::{PriceContext, Tier};
 use spendrail::clock::Clock;
@@ -20,7 +21,6 @@ use spendrail::ffi;
 use spendrail::guard;
 use spendrail::guard::{Outcome, Passage, PriceQuery, Settlement};
 use spendrail::values::Timestamp;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static GUARDS: AtomicU64 = AtomicU64::new(0);
@@ -59,7 +59,7 @@ impl Guard {
                 region: text(region, "region")?.map(Into::into),
                 ..PriceContext::default()
             },
-            scope: Arc::unwrap_or_clone(ambient::scoped(py, self.id, labels)?.scope),
+            scope: ambient::labelled(py, self.id, labels)?,
         })
     }
 
@@ -92,8 +92,13 @@ impl Guard {
     }
 
     /// Reserves the worst case of a call on every account that applies, or on none.
-    #[pyo3(signature = (**call))]
-    fn reserve(&self, py: Python<'_>, call: Option<&Bound<'_, PyDict>>) -> PyResult<Hold> {
+    // Written so, the arguments come as Python has them, and not in a copy of their dict.
+    #[pyo3(signature = (*args, **call), text_signature = "($self, /, **call)")]
+    fn reserve(&self, args: &Bound<'_, PyTuple>, call: Option<&Bound<'_, PyDict>>) -> PyResult<Hold> {
+        let py = args.py();
+        if !args.is_empty() {
+            return Err(PyTypeError::new_err("Guard.reserve() takes keyword arguments only"));
+        }
         let Surrounded { call, ambient } = call::read(self, call, py)?;
         let run = ambient.as_ref().and_then(|ambient| ambient.get().run.as_ref());
         let outcome = match run {

@@ -267,7 +267,9 @@ impl Hold {
         let py = slf.py();
         let span = slf.get().look(guard::Hold::span)?;
         if let Some(attached) = host::attach(py, span)? {
-            *slf.get().attached.lock().unwrap_or_else(PoisonError::into_inner) = Some(attached);
+            // What was there goes after the lock: its end may run foreign code.
+            let before = slf.get().attached.lock().unwrap_or_else(PoisonError::into_inner).replace(attached);
+            drop(before);
         }
         Ok(slf.clone().unbind())
     }

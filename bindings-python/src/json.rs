@@ -115,10 +115,12 @@ pub(crate) fn from_py(value: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Va
 
 /// An argument that is a text.
 pub(crate) fn text(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
-    match from_py(value, Place::of(name))? {
-        Value::String(text) if value.is_instance_of::<PyString>() => Ok(text),
-        _ => Err(errors::argument(value.py(), name, "is not a text")),
+    if let Ok(text) = value.cast::<PyString>() {
+        return text.to_str().map(str::to_owned).map_err(|_| Place::of(name).not_utf8(value.py()));
     }
+    // What cannot be passed at all is told as such.
+    from_py(value, Place::of(name))?;
+    Err(errors::argument(value.py(), name, "is not a text"))
 }
 
 /// An argument that is a text or nothing.

@@ -22,8 +22,9 @@ mod usage;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// The native half of the package `spendrail`.
-#[pymodule]
+/// The native half of the package `spendrail`. It needs no GIL: every class is frozen or guards itself, what a hold is
+/// stands behind its own lock, and no lock is held while Python code runs.
+#[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
     use super::ambient::Ambient;

@@ -126,6 +126,48 @@ def test_leaving_in_another_context_is_tolerated() -> None:
     assert labels(guard) == {}
 
 
+@pytest.mark.parametrize("block", ["scope", "run"])
+def test_a_block_that_tasks_share_is_left_by_each_where_it_entered_it(block: str) -> None:
+    guard = make()
+    shared: Any = guard.scope(tenant="acme") if block == "scope" else guard.start_run(tenant="acme")
+
+    async def first(other_is_inside: asyncio.Event, left: asyncio.Event) -> None:
+        with shared:
+            await other_is_inside.wait()
+        assert labels(guard) == {}
+        left.set()
+
+    async def second(is_inside: asyncio.Event, other_left: asyncio.Event) -> None:
+        with guard.scope(user="u"):
+            with shared:
+                is_inside.set()
+                await other_left.wait()
+                assert labels(guard) == {"tenant": "acme", "user": "u"}
+            assert labels(guard) == {"user": "u"}
+
+    async def main() -> None:
+        inside, left = asyncio.Event(), asyncio.Event()
+        await asyncio.gather(first(inside, left), second(inside, left))
+
+    asyncio.run(main())
+
+
+def test_a_block_ends_what_was_left_open_inside_it() -> None:
+    guard = make()
+
+    def steps() -> Iterator[None]:
+        with guard.scope(user="u"):
+            yield
+
+    with guard.scope(tenant="acme"):
+        left_open = steps()
+        next(left_open)
+        assert labels(guard) == {"tenant": "acme", "user": "u"}
+    assert labels(guard) == {}
+    left_open.close()
+    assert labels(guard) == {}, "what has ended does not come back"
+
+
 def test_bound_generators_have_their_scope_at_each_step_only() -> None:
     guard = make()
 

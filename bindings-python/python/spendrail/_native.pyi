@@ -28,6 +28,9 @@ class Ambient:
 
     @property
     def scope(self) -> dict[str, Any]: ...
+    @property
+    def outer(self) -> Ambient | None:
+        """What surrounded the block when it was made, of whatever guard."""
 
 @final
 class ManualClock:

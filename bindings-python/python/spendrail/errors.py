@@ -25,9 +25,10 @@ class Error(Exception):
 
     @property
     def _told(self) -> Mapping[str, Any]:
-        if isinstance(self._source, Denial):
-            self._source = self._source.to_dict()
-        return self._source
+        source = self._source  # read once: several threads may have got this exception
+        if isinstance(source, Denial):
+            source = self._source = source.to_dict()
+        return source
 
     def __str__(self) -> str:
         return str(self._told["message"])

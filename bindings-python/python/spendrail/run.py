@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .bind import bind
 from .records import Balance
-from .scope import Inside
+from .scope import Inside, leave
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from . import _native
-    from ._native import Hold, Receipt
+    from ._native import Ambient, Hold, Receipt
     from .guard import Guard
 
     F = TypeVar("F")
@@ -30,7 +30,7 @@ class Run:
         """Of `guard.run(…)` and `guard.start_run(…)`."""
         self.native = native
         self._guard = guard
-        self._entered: list[Inside] = []
+        self._entered: dict[Ambient, Inside] = {}
 
     @property
     def id(self) -> str:
@@ -98,15 +98,16 @@ class Run:
         return Inside(self._guard.surround_run(self.native), self.native.span)
 
     def __enter__(self) -> Run:
-        inside = self._inside()
+        ambient = self._guard.surround_run(self.native)
+        inside = self._entered[ambient] = Inside(ambient, self.native.span)
         inside.__enter__()
-        self._entered.append(inside)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._entered.pop().__exit__(kind, error, trace)
+        if (inside := leave(self._entered)) is not None:
+            inside.__exit__(kind, error, trace)
         self.end(None if error is None else error_type(error))
 
     async def __aenter__(self) -> Run:

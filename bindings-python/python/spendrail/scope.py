@@ -10,10 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypeVar
 
     from ._native import Ambient
     from .guard import Guard
+
+    T = TypeVar("T")
 
 
 class Scope:
@@ -25,18 +27,20 @@ class Scope:
         """Of `guard.scope(…)`."""
         self._guard = guard
         self._labels = labels
-        self._entered: list[Token[Ambient | None]] = []
+        self._entered: dict[Ambient, Token[Ambient | None]] = {}
         # A label that does not hold is told where it is written, not where the block begins.
         guard.surround(**labels)
 
     def __enter__(self) -> Scope:
-        self._entered.append(current.set(self._guard.surround(**self._labels)))
+        ambient = self._guard.surround(**self._labels)
+        self._entered[ambient] = current.set(ambient)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        reset(self._entered.pop())
+        if (token := leave(self._entered)) is not None:
+            reset(token)
 
     async def __aenter__(self) -> Scope:
         return self.__enter__()
@@ -48,25 +52,37 @@ class Scope:
 
 
 class Inside:
-    """A block in which `ambient` surrounds every call and `span` is the current one. Can be entered again."""
+    """A block in which `ambient` surrounds every call and `span` is the current one. It is entered once."""
 
-    __slots__ = ("_ambient", "_entered", "_span")
+    __slots__ = ("_ambient", "_attached", "_span", "_token")
 
     def __init__(self, ambient: Ambient | None, span: tuple[int, int, bool] = (0, 0, False)) -> None:
         self._ambient = ambient
         self._span = span
-        self._entered: list[tuple[Token[Ambient | None], otel.Attached | None]] = []
+        self._token: Token[Ambient | None] | None = None
+        self._attached: otel.Attached | None = None
 
     def __enter__(self) -> None:
-        token = current.set(self._ambient)
-        self._entered.append((token, otel.attach(*self._span) if self._span[1] else None))
+        self._token = current.set(self._ambient)
+        self._attached = otel.attach(*self._span) if self._span[1] else None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        token, attached = self._entered.pop()
-        otel.detach(attached)
-        reset(token)
+        otel.detach(self._attached)
+        if self._token is not None:
+            reset(self._token)
+
+
+def leave(entered: dict[Ambient, T]) -> T | None:
+    """What was kept when the innermost of these blocks was entered here. Tasks and threads that share a block find
+    their own; where it was left in another context than it was entered in, there is none."""
+    at = current.get()
+    while at is not None:
+        if (kept := entered.pop(at, None)) is not None:
+            return kept
+        at = at.outer
+    return None
 
 
 def reset(token: Token[Ambient | None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from threading import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Call:
 
     __slots__ = (
         "__weakref__",
+        "_ending",
         "_silent",
         "api",
         "attempts",
@@ -55,6 +57,7 @@ class Call:
         self.hides_usage = hides_usage
         self.receipt: Receipt | None = None
         self.open = True
+        self._ending = Lock()
         self.tapped = False
         """The reply is being read by the caller: how that ends is how the call ends."""
         self.streams = False
@@ -135,7 +138,9 @@ class Call:
             self.cut(error_type)
 
     def _end(self, ending: Callable[[], Receipt | None]) -> None:
-        if not self.open:
+        # Tested and set at once: a thread may close what another one is reading. It is never given back, and never
+        # waited for: the end may come from the garbage collector in the midst of another end.
+        if not self._ending.acquire(blocking=False):
             return
         self.open = False
         try:
@@ -143,6 +148,8 @@ class Call:
                 self.hold.lost_attempt()
             self.receipt = ending()
         except Exception as problem:
+            if getattr(problem, "code", None) == "hold_foreign":
+                return  # a child that was forked in mid-call has a copy of it: the parent settles it
             # The caller has its reply and must not lose it. A reply that cannot be read costs what was reserved.
             _log.warning("a reply could not be settled: %s", problem)
             try:

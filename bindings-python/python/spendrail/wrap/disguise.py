@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+_DISGUISE = "_spendrail_disguise"
 _kinds: dict[tuple[type, Callable[[Any], dict[str, Any]]], type] = {}
 
 
@@ -16,15 +17,17 @@ def disguised(kind: Any, members: Callable[[Any], dict[str, Any]]) -> Any:
     gets no second disguise."""
     if is_disguised(kind):
         return kind
-    if (kind, members) not in _kinds:
+    if (made := _kinds.get((kind, members))) is None:
         own = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
-        _kinds[kind, members] = type(kind.__name__, (kind,), {**own, **members(kind)})
-    return _kinds[kind, members]
+        own.update(members(kind), **{_DISGUISE: True})
+        # Two threads may make one at once: what the first puts there is the one.
+        made = _kinds.setdefault((kind, members), type(kind.__name__, (kind,), own))
+    return made
 
 
 def is_disguised(kind: type) -> bool:
     """Whether a class is one of ours."""
-    return kind in _kinds.values()
+    return _DISGUISE in vars(kind)
 
 
 def copy_of(one: Any) -> Any:

@@ -194,10 +194,10 @@ _watched: dict[type, type] = {}
 
 def _install(response: Any, tap: _Stream | _Body) -> None:
     kind = type(response)
-    if kind not in _watched:
-        _watched[kind] = _watched_class(kind)
+    if (watched := _watched.get(kind)) is None:
+        watched = _watched.setdefault(kind, _watched_class(kind))
     response._spendrail_tap = tap
-    response.__class__ = _watched[kind]
+    response.__class__ = watched
 
 
 def _watched_class(kind: Any) -> type:
