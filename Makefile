@@ -69,7 +69,7 @@ $(PEERS)/.ready: pricing/published/__init__.py
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $$($(PYTHON) -c 'import sys; sys.path.insert(0, "pricing"); from published import PUBLISHED; print(*PUBLISHED)')
 	@touch $@
 
-differential: setup $(PEERS)/.ready ## other tools' price files against those tools: every model, 19 usages (downloads them)
+differential: setup $(PEERS)/.ready ## other tools' price files against those tools: every model, 19 usages and what is sold by the piece (downloads them)
 	cd bindings-python && ../$(VENV)/bin/maturin develop --quiet
 	$(PY) tests/differential/differential.py --peers $(PEERS)/bin/python
 

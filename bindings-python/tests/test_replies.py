@@ -21,6 +21,7 @@ from streams import Stream
 Json = dict[str, Any]
 SEED, EACH = 7, 2_000
 COUNTS = [0, 1, 2, 5, 10, 50, 100, 130, 500, 1000, 5000]
+PLACES = ("index", "content_index")
 DAMAGE = [-1, 1.5, "7", True, 2**41, [1]]
 
 
@@ -71,10 +72,10 @@ def damaged(told: Json, chance: random.Random) -> Json:
 
 
 def numbers(value: Any) -> Any:
-    """Where figures stand. Which choice a chunk belongs to is none."""
+    """Where figures stand. Which choice a chunk belongs to, or which part of an item, is none."""
     pairs = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
     for key, item in pairs:
-        if isinstance(item, (int, float)) and not isinstance(item, bool) and key != "index":
+        if isinstance(item, (int, float)) and not isinstance(item, bool) and key not in PLACES:
             yield value, key
         yield from numbers(item)
 

@@ -7,6 +7,7 @@ their own environment. Writes their price data as the files that they publish, a
 import datetime
 import json
 import pathlib
+import re
 import sys
 import warnings
 from decimal import Decimal
@@ -235,7 +236,10 @@ def piece(name, provider, shape):
 
     (count,) = PIECES[shape][0].values()
     if shape == "images":
-        return cost_calculator.default_image_cost_calculator(name, custom_llm_provider=provider, n=count)
+        # Quality and size, where they are part of the name.
+        told = re.fullmatch(r"(?:(\w+)/)?(\d+-x-\d+)/([^/]+)", name)
+        quality, size, model = told.groups() if told else (None, "1024-x-1024", name)
+        return cost_calculator.default_image_cost_calculator(model, provider, quality, count, size)
     if shape == "transcribed-seconds":
         told = cost_calculator.cost_per_token(
             model=name, custom_llm_provider=provider, call_type="transcription",

@@ -170,11 +170,13 @@ def google_searches_have_a_price(case):
     return not listed and case.unpriced == ["web_search"] and case.says(case.mine + Decimal("0.035"))
 
 
-def a_price_of_nothing_hides_one(case):
-    """They take the first price of a picture that is there, though it is 0, and bill nothing; here the price of making
-    one counts."""
+def takes_the_picture_that_is_shown(case):
+    """Where an entry prices a picture that is shown and one that is made, they bill the first; here what was made."""
     made, shown = case.price("output_cost_per_image"), case.price("input_cost_per_image")
-    return case.shape == "images" and case.theirs == 0 == shown and case.mine == made * 2
+    if case.shape != "images" or made is None or shown is None:
+        return False
+    (count,) = case.buckets.values()
+    return case.says(shown * count) and case.mine == made * count
 
 
 def strips_the_provider_twice(case):
@@ -188,7 +190,8 @@ RULES = {
     "litellm": (
         unpriced_is_listed, batch_is_zero, halves_missing_batch, batch_cache_is_input,
         fireworks_halves_missing_cache, fireworks_ignores_tiers, ignores_the_request_fee, perplexity_has_its_own,
-        google_searches_have_a_price, a_price_of_nothing_hides_one, strips_the_provider_twice, one_name_two_prices,
+        google_searches_have_a_price, takes_the_picture_that_is_shown, strips_the_provider_twice,
+        one_name_two_prices,
     ),
 }  # fmt: skip
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 TEST_PRICES = "catalog.json"

@@ -59,9 +59,7 @@ class Stream:
         kind = str(event.get("type", ""))
         if "choices" in event or "x_groq" in event:
             self.chat(event)
-        elif either(event, "serverContent") or either(
-            either(event, "usageMetadata") or {}, "responseTokenCount"
-        ):
+        elif is_live(event):
             self.live(event)
         elif {"candidates", "usageMetadata", "usage_metadata", "promptFeedback"} & set(event):
             self.gemini(event)
@@ -137,11 +135,11 @@ class Stream:
             self.whole.setdefault("responses", [])
             if kind != "response.done":
                 self.whole["responses"] = []
+            self.under_way.discard("response")
             known = [one.get("id") for one in self.whole["responses"]]
             if event["response"].get("id") in known and kind == "response.done":
                 return
             self.whole["responses"].append(event["response"])
-            self.under_way.discard("response")
             self.finished, self.complete = True, bool(event["response"].get("usage")) and not self.under_way
 
     def session(self, event: Json, kind: str) -> None:
@@ -160,7 +158,8 @@ class Stream:
             if kind.endswith("completed"):
                 item = (event["item_id"], event["content_index"])
                 self.heard.setdefault(item, (self.transcriber, {"usage": event.get("usage")}))
-            self.complete = not self.under_way
+            told = all(one.get("usage") for one in self.whole.get("responses", []))
+            self.complete = not self.under_way and told
             self.finished |= self.complete
 
     def media(self, event: Json, kind: str) -> None:
@@ -218,7 +217,7 @@ class Stream:
             for part in listed(turn, "parts"):
                 self.piece(part.get("text"))
         usage = either(event, "usageMetadata")
-        if usage and either(usage, "responseTokenCount") is not None:
+        if isinstance(usage, dict):
             self.whole.setdefault("responses", []).append({"usageMetadata": usage})
             self.finished = self.complete = True
 
@@ -301,16 +300,21 @@ class Stream:
         for more in replies[1:]:
             first.anomalies += more.anomalies
             first.usage = plus_usage(first.usage, more.usage)
+        responded = "responses" in self.whole
+        untold = responded and first.usage is None
         for transcriber, one in self.heard.values():
             more = read(provider, None, one)
-            first.anomalies += more.anomalies if one["usage"] else ["unrecognised"]
-            own = self.only_transcribes or (transcriber is None and "responses" not in self.whole)
-            if own:
+            first.anomalies += more.anomalies
+            if more.usage is None and not {"unreadable", "unrecognised"} & set(more.anomalies):
+                first.anomalies.append("unrecognised")
+            if self.only_transcribes or (self.transcriber is None and not responded):
                 first.usage = plus_usage(first.usage, more.usage)
             else:
                 # Without its name the model has no price.
                 first.usage = first.usage or {}
                 first.parts.append((transcriber or "input_audio_transcription", more.usage or {}))
+        if untold and self.heard:
+            first.usage, first.parts = None, []
         if (len(replies) > 1 or self.heard) and {"unreadable", "unrecognised"} & set(first.anomalies):
             # One that cannot be read leaves nothing to be trusted.
             first.usage, first.parts, self.complete = None, [], False
@@ -323,6 +327,13 @@ class Stream:
     def output_floor(self) -> int:
         """Output tokens counted so far: at least one per piece, at least one per four bytes."""
         return max(len(self.pieces), -(-len("".join(self.pieces).encode()) // 4))
+
+
+def is_live(event: Json) -> bool:
+    """A message of a Live session."""
+    usage = either(event, "usageMetadata")
+    responded = isinstance(usage, dict) and either(usage, "responseTokenCount") is not None
+    return responded or isinstance(either(event, "serverContent"), dict)
 
 
 def plus_usage(sum_: Usage | None, more: Usage | None) -> Usage:

@@ -10,14 +10,12 @@ impl StreamReader {
     /// A chunk of Gemini: a whole reply with a part of the content.
     pub(super) fn gemini(&mut self, event: &Event) {
         let usage = either(event, "usageMetadata", "usage_metadata").and_then(Value::as_object);
-        let of_turn =
-            usage.filter(|usage| either(usage, "responseTokenCount", "response_token_count").is_some());
+        let responded = usage.and_then(|usage| either(usage, "responseTokenCount", "response_token_count"));
         let content = either(event, "serverContent", "server_content").and_then(Value::as_object);
-        if content.is_some() || of_turn.is_some() {
-            self.live(content, of_turn);
+        if content.is_some() || responded.is_some_and(|tokens| !tokens.is_null()) {
+            self.live(content, usage);
             return;
         }
-        self.keep(event, &["responseId", "response_id", "modelVersion", "model_version"]);
         for (place, candidate) in list(event, "candidates").iter().enumerate() {
             let Some(candidate) = candidate.as_object() else { continue };
             let index =
@@ -59,13 +57,13 @@ impl StreamReader {
 
     /// A message of a Live session. The usage of a turn is its own, with the whole context that it read: it is billed on
     /// top of the turns before.
-    fn live(&mut self, content: Option<&Event>, of_turn: Option<&Event>) {
+    fn live(&mut self, content: Option<&Event>, usage: Option<&Event>) {
         let turn = content.and_then(|content| either(content, "modelTurn", "model_turn"));
         if let Some(turn) = turn.and_then(Value::as_object) {
             (self.complete, self.finished) = (false, false);
             self.gemini_parts(list(turn, "parts"));
         }
-        if let Some(usage) = of_turn {
+        if let Some(usage) = usage {
             self.finished = true;
             let whole = Event::from_iter([("usageMetadata".to_owned(), Value::Object(usage.clone()))]);
             self.ended(gemini::reply(&whole), true);

@@ -96,7 +96,8 @@ impl Session {
     pub(super) fn add_to(&self, reply: &mut Reply, responded: bool) {
         reply.anomalies.extend_from_slice(&self.anomalies);
         reply.anomalies.truncate(ANOMALIES_MAX);
-        if self.unreadable {
+        // A response that does not tell its usage leaves nothing to be added to.
+        if self.unreadable || (responded && reply.usage.is_none() && !self.transcribed.is_empty()) {
             reply.usage = None;
             reply.parts.clear();
             return;
