@@ -135,7 +135,7 @@ def rust(crates: list[Path]) -> list[str]:
 
 
 def builder(sdist: Path) -> list[str]:
-    """Who builds from source: the workspace in it is whole, and the versions of its lock file are those that we have."""
+    """Who builds from source: the workspace in it is whole, and its lock file asks for what was built here."""
     with folder() as where:
         with tarfile.open(sdist) as archive:
             archive.extractall(where, filter="data")
