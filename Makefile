@@ -4,11 +4,11 @@ NODE ?= node
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: fuzz faults-reload differential help setup demo test mutants bench bench-gate lint stubs prices check-prices update-prices deny
+.PHONY: dist test-free-threaded fuzz faults-reload differential help setup demo test mutants bench bench-gate lint stubs prices check-prices update-prices deny
 .DEFAULT_GOAL := help
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.ready: tests/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed" if sys.version_info < (3, 10) else 0)'
@@ -28,6 +28,14 @@ demo: setup ## build everything, play two tenants against a local provider, show
 
 test: setup ## everything that gates a change; the last line counts the tests
 	$(PY) tests/run.py test
+
+PYTHON_FT ?=
+
+test-free-threaded: setup ## the Python suite without a GIL: PYTHON_FT=python3.14t
+	$(PY) tests/free_threaded.py $(or $(PYTHON_FT),$(error name a free-threaded Python: make $@ PYTHON_FT=python3.14t))
+
+dist: setup ## what is published, into dist/: built, looked into, used; PYTHON_FT=python3.14t adds its wheel
+	$(PY) tests/dist/run.py $(PYTHON_FT)
 
 mutants: setup ## seeded faults: each must be caught by the vectors, the histories or the properties
 	$(PY) tests/mutants/run.py

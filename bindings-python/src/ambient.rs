@@ -83,14 +83,13 @@ pub(crate) fn scoped(py: Python<'_>, guard: u64, labels: Option<&Bound<'_, PyDic
     Ambient::new(py, guard, recent::shared(None, scope), base.and_then(|base| base.run.clone()))
 }
 
-/// The labels of a block with these labels, without making one.
-pub(crate) fn labelled(py: Python<'_>, guard: u64, labels: Option<&Bound<'_, PyDict>>) -> PyResult<Scope> {
-    let mut scope = current(py, guard)?.map(|base| Scope::clone(&base.get().scope)).unwrap_or_default();
-    set_labels(&mut scope, labels)?;
-    Ok(scope)
+/// The labels of here.
+pub(crate) fn labels(py: Python<'_>, guard: u64) -> PyResult<Scope> {
+    Ok(current(py, guard)?.map(|base| Scope::clone(&base.get().scope)).unwrap_or_default())
 }
 
-fn set_labels(scope: &mut Scope, labels: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+/// Sets labels: what is named replaces, tags merge, `None` clears.
+pub(crate) fn set_labels(scope: &mut Scope, labels: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
     for (key, value) in labels.into_iter().flat_map(|labels| labels.iter()) {
         let key = key.cast::<PyString>()?;
         let key = key.to_str().map_err(|_| errors::not_utf8(value.py(), ""))?;

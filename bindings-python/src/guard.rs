@@ -20,7 +20,8 @@ use spendrail::clock::Clock;
 use spendrail::ffi;
 use spendrail::guard;
 use spendrail::guard::{Outcome, Passage, PriceQuery, Settlement};
-use spendrail::values::Timestamp;
+use spendrail::values::{Scope, Timestamp};
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static GUARDS: AtomicU64 = AtomicU64::new(0);
@@ -36,14 +37,14 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// What to price, for the labels given and those of the block around.
+    /// What to price, and for whom.
     fn price_query(
         &self,
         py: Python<'_>,
         model: &Bound<'_, PyAny>,
         usage: &Bound<'_, PyAny>,
         [provider, at, tier, speed, geo, region]: [Option<Bound<'_, PyAny>>; 6],
-        labels: Option<&Bound<'_, PyDict>>,
+        scope: Scope,
     ) -> PyResult<PriceQuery> {
         let now = || self.guard.now().map_err(|error| errors::fault(py, &error));
         let text = |value: Option<Bound<'_, PyAny>>, name| json::optional(value.as_ref(), name);
@@ -59,7 +60,7 @@ impl Guard {
                 region: text(region, "region")?.map(Into::into),
                 ..PriceContext::default()
             },
-            scope: ambient::labelled(py, self.id, labels)?,
+            scope,
         })
     }
 
@@ -190,7 +191,12 @@ impl Guard {
     }
 
     /// The exact cost of a usage under the prices in force, for the labels given and those of the block around.
-    #[pyo3(signature = (model, usage, *, provider=None, at=None, tier=None, speed=None, geo=None, region=None, **scope))]
+    // Every name is written out: Python makes no dict for arguments that have a place.
+    #[pyo3(signature = (
+        model, usage, *, provider=None, at=None, tier=None, speed=None, geo=None, region=None,
+        tenant=Named(None), user=Named(None), feature=Named(None), agent=Named(None), session=Named(None),
+        run=Named(None), tags=Named(None),
+    ))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     fn cost(
         &self,
@@ -203,8 +209,27 @@ impl Guard {
         speed: Option<Bound<'_, PyAny>>,
         geo: Option<Bound<'_, PyAny>>,
         region: Option<Bound<'_, PyAny>>,
-        scope: Option<&Bound<'_, PyDict>>,
+        tenant: Named<'_>,
+        user: Named<'_>,
+        feature: Named<'_>,
+        agent: Named<'_>,
+        session: Named<'_>,
+        run: Named<'_>,
+        tags: Named<'_>,
     ) -> PyResult<Cost> {
+        let labels = [
+            ("tenant", tenant),
+            ("user", user),
+            ("feature", feature),
+            ("agent", agent),
+            ("session", session),
+            ("run", run),
+            ("tags", tags),
+        ];
+        let mut scope = ambient::labels(py, self.id)?;
+        for (name, value) in labels.iter().filter_map(|(name, named)| Some((name, named.0.as_ref()?))) {
+            ambient::set_label(&mut scope, name, value)?;
+        }
         let with = [provider, at, tier, speed, geo, region];
         let query = self.price_query(py, model, usage, with, scope)?;
         self.guard.cost(&query).map(Cost::new).map_err(|error| errors::fault(py, &error))
@@ -227,7 +252,9 @@ impl Guard {
         scope: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let with = [provider, at, tier, speed, geo, region];
-        let query = self.price_query(py, model, usage, with, scope)?;
+        let mut labels = ambient::labels(py, self.id)?;
+        ambient::set_labels(&mut labels, scope)?;
+        let query = self.price_query(py, model, usage, with, labels)?;
         // The price files are read again: other threads go on meanwhile.
         let told = py.detach(|| self.guard.explain(&query)).map_err(|error| errors::fault(py, &error))?;
         json::to_py(py, &ffi::explanation(&told))
@@ -304,6 +331,17 @@ impl Guard {
     #[getter]
     fn is_traced(&self) -> bool {
         self.traced
+    }
+}
+
+/// An argument that may be left out: `None` is something that is said.
+struct Named<'py>(Option<Bound<'py, PyAny>>);
+
+impl<'py> FromPyObject<'_, 'py> for Named<'py> {
+    type Error = Infallible;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> Result<Self, Infallible> {
+        Ok(Self(Some(value.to_owned())))
     }
 }
 

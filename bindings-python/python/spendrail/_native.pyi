@@ -420,7 +420,13 @@ class Guard:
         speed: str | None = None,
         geo: str | None = None,
         region: str | None = None,
-        **scope: Any,
+        tenant: str | None = ...,
+        user: str | None = ...,
+        feature: str | None = ...,
+        agent: str | None = ...,
+        session: str | None = ...,
+        run: str | None = ...,
+        tags: Mapping[str, str | None] | None = ...,
     ) -> Cost:
         """The exact cost of a usage, line by line, under the prices in force; for the labels given and those of the
         block around, where prices are agreed for some scopes only. Errors: `UnknownModel`."""
