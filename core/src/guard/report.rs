@@ -5,8 +5,8 @@ use super::state::State;
 use crate::catalog::normalise::Reply;
 use crate::engine::{Call, CallKind, Denial};
 use crate::telemetry::{
-    Flags, InferenceRecord, ModalityTokens, Outcome, Record, Refusal, RequestParams, SpanIds, TokenUsage,
-    ToolRecord,
+    Flags, InferenceRecord, ModalityTokens, Outcome, Record, Refusal, RequestParams, SpanIds, Subject,
+    TokenUsage, ToolRecord,
 };
 use crate::values::{Bucket, Label, NanoUsd, Scope, Timestamp, Usage};
 use smallvec::SmallVec;
@@ -32,20 +32,18 @@ pub(super) fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
     if !held.state.recorder.enabled() {
         return;
     }
-    let provider = held.provider().cloned().unwrap_or_else(|| Label::from("unknown"));
-    // What the hold knew moves on to the record; only what others share is cloned.
-    let Held { state, rules, kind, model, scope, params, server, span, started, would_deny, stream, .. } =
-        *held;
+    // What the hold knew moves on to the record.
+    let Held { state, subject, params, server, span, started, would_deny, stream, operation, .. } = *held;
     let params = with_reply(params, reply.as_deref());
     let (response_model, response_id, finish_reasons) =
         reply.map(|reply| (reply.model, reply.id, reply.finish_reasons)).unwrap_or_default();
-    let record = match kind {
-        CallKind::Tool { name: tool, .. } => Record::Tool(Box::new(ToolRecord {
+    let record = match &subject.tool {
+        Some(tool) => Record::Tool(Box::new(ToolRecord {
             span,
             started,
             ended: now,
-            scope,
-            tool,
+            scope: Arc::clone(&subject.scope),
+            tool: Arc::clone(tool),
             call_id: None,
             tool_type: Some("function"),
             cost,
@@ -53,15 +51,13 @@ pub(super) fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
             outcome,
             would_deny,
         })),
-        CallKind::Model => Record::Inference(Box::new(InferenceRecord {
+        None => Record::Inference(Box::new(InferenceRecord {
             span,
-            operation: held.operation,
+            operation,
             started,
             ended: now,
             stream: stream.map(|stream| Box::new(stream.times)),
-            scope,
-            provider,
-            request_model: Some(model),
+            subject: subject.told(),
             response_model,
             response_id,
             finish_reasons,
@@ -71,7 +67,6 @@ pub(super) fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
             cost,
             flags,
             outcome,
-            price_version: Some(Arc::clone(rules.pricing.version())),
             would_deny,
         })),
     };
@@ -106,9 +101,12 @@ pub(super) fn denied(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanI
             started,
             ended,
             stream: call.stream.then(Box::default),
-            scope: Arc::clone(scope),
-            provider: call.provider.clone().unwrap_or_else(|| Label::from("unknown")),
-            request_model: Some(Arc::clone(&call.model)),
+            subject: Arc::new(Subject {
+                scope: Arc::clone(scope),
+                provider: call.provider.clone().unwrap_or_else(|| Label::from("unknown")),
+                request_model: Some(Arc::clone(&call.model)),
+                price_version: None,
+            }),
             response_model: None,
             response_id: None,
             finish_reasons: SmallVec::new(),
@@ -118,7 +116,6 @@ pub(super) fn denied(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanI
             cost: None,
             flags: Flags::NONE,
             outcome,
-            price_version: None,
             would_deny: None,
         })),
     };

@@ -21,6 +21,7 @@ use crate::values::{Duration, Label, Timestamp};
 use hashbrown::{HashMap, HashTable};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What one pass over the books may touch before the lock is given back.
 pub const PASS_MAX: usize = 256;
@@ -50,6 +51,18 @@ pub struct LegRequest<'a> {
     pub window: Window,
     /// The account's limit.
     pub limit: i64,
+    /// Where it was found the last time.
+    pub hint: Option<&'a Hint>,
+}
+
+/// Where the account of a kept plan was found the last time: looked at first, believed only if the key is there.
+#[derive(Debug)]
+pub struct Hint(AtomicU32);
+
+impl Default for Hint {
+    fn default() -> Self {
+        Self(AtomicU32::new(u32::MAX))
+    }
 }
 
 /// A call's request: hold these amounts on all these accounts, or on none.
@@ -223,6 +236,19 @@ impl Books {
             at.hash == hash && self.accounts.get(at.slot).is_some_and(|account| *account.key == *key)
         };
         self.index.find(hash, same).map(|at| at.slot)
+    }
+
+    /// The account of a leg.
+    #[inline]
+    fn find_leg(&self, leg: &LegRequest<'_>) -> Option<u32> {
+        let Some(Hint(hint)) = leg.hint else { return self.find_hashed(leg.key, leg.hash) };
+        let place = hint.load(Ordering::Relaxed);
+        if self.accounts.get(place).is_some_and(|account| *account.key == *leg.key) {
+            return Some(place);
+        }
+        let found = self.find_hashed(leg.key, leg.hash)?;
+        hint.store(found, Ordering::Relaxed);
+        Some(found)
     }
 
     pub(super) fn list(&mut self, key: &[u8], slot: u32) {
