@@ -218,6 +218,12 @@ pub(super) fn amount(
     if factor == Factor::ONE && matches!(per, Per::Tokens | Per::Millions) {
         return Some(AttoUsd(exact));
     }
+    scaled(exact, factor, per, rounding)
+}
+
+/// An amount that is not in whole units, or that something multiplies.
+#[inline(never)]
+fn scaled(exact: i128, factor: Factor, per: Per, rounding: Rounding) -> Option<AttoUsd> {
     // 10⁻¹² USD per `per` units = 10⁶ × 10⁻¹⁸ USD / `per`.
     let (up, down): (i128, i128) = match per {
         Per::Tokens | Per::Millions => (1, 1),

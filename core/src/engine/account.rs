@@ -12,6 +12,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Account {
     pub(super) rule: Arc<AccountRule>,
+    /// Given once, by the books: no other account has it, nor has this one after it was filed under another key.
+    pub(super) number: u64,
     /// In place for ordinary labels: whoever finds an account by its key has it in the cache then.
     pub(super) key: SmallVec<[u8; 40]>,
     pub(super) window: Window,
@@ -47,6 +49,7 @@ impl Account {
     ) -> Self {
         Self {
             rule: Arc::clone(rule),
+            number: 0,
             key: SmallVec::from_slice(key),
             window,
             limit,
@@ -82,6 +85,15 @@ impl Account {
 
     pub(super) fn remaining(&self) -> Remaining {
         Remaining { budget: self.rule.id, unit: self.rule.unit, available: self.available() }
+    }
+
+    /// Takes a leg that contributed nothing so far on hold. Nothing is spent, so no alert is reached.
+    #[inline]
+    pub(super) fn take(&mut self, leg: &mut Leg, now: Timestamp) {
+        leg.now = Contribution { held: leg.amount, ..Contribution::default() };
+        self.held = self.held.saturating_add(leg.amount);
+        self.touched = now;
+        self.references = self.references.saturating_add(1);
     }
 
     /// Moves by the difference between what a leg contributed and what it contributes from now on. Returns the

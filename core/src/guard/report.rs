@@ -134,26 +134,30 @@ fn with_reply(params: Option<Box<RequestParams>>, reply: Option<&Reply>) -> Opti
     Some(params)
 }
 
+const CACHE_READ: u64 = Bucket::mask(&[
+    Bucket::CacheRead,
+    Bucket::CacheReadAudio,
+    Bucket::CacheReadImage,
+    Bucket::CacheReadVideo,
+]);
+const CACHE_WRITE: u64 = Bucket::mask(&[
+    Bucket::CacheWrite,
+    Bucket::CacheWrite5m,
+    Bucket::CacheWrite30m,
+    Bucket::CacheWrite1h,
+    Bucket::CacheWrite12h,
+    Bucket::CacheWriteAudio,
+]);
+const INPUT_IMAGE: u64 = Bucket::mask(&[Bucket::InputImage, Bucket::CacheReadImage]);
+const INPUT_AUDIO: u64 = Bucket::mask(&[Bucket::InputAudio, Bucket::CacheReadAudio, Bucket::CacheWriteAudio]);
+const OUTPUT_MEDIA: u64 = Bucket::mask(&[Bucket::OutputImage, Bucket::OutputAudio]);
+
 /// The conventions' totals, which include their parts.
 pub(super) fn tokens(usage: &Usage) -> TokenUsage {
-    let sum =
-        |buckets: &[Bucket]| buckets.iter().fold(0u64, |sum, bucket| sum.saturating_add(usage.get(*bucket)));
     TokenUsage {
         input: usage.total_input(),
-        cache_read: sum(&[
-            Bucket::CacheRead,
-            Bucket::CacheReadAudio,
-            Bucket::CacheReadImage,
-            Bucket::CacheReadVideo,
-        ]),
-        cache_write: sum(&[
-            Bucket::CacheWrite,
-            Bucket::CacheWrite5m,
-            Bucket::CacheWrite30m,
-            Bucket::CacheWrite1h,
-            Bucket::CacheWrite12h,
-            Bucket::CacheWriteAudio,
-        ]),
+        cache_read: usage.sum(CACHE_READ),
+        cache_write: usage.sum(CACHE_WRITE),
         output: usage.total_output(),
         reasoning: usage.get(Bucket::OutputReasoning),
         modalities: modalities(usage),
@@ -162,18 +166,18 @@ pub(super) fn tokens(usage: &Usage) -> TokenUsage {
 
 /// The tokens that a provider reported as image or audio. The rest may be text or unknown: providers do not say.
 fn modalities(usage: &Usage) -> Option<Box<ModalityTokens>> {
-    let sum =
-        |buckets: &[Bucket]| buckets.iter().fold(0u64, |sum, bucket| sum.saturating_add(usage.get(*bucket)));
-    let tokens = ModalityTokens {
-        input_image: sum(&[Bucket::InputImage, Bucket::CacheReadImage]),
-        input_audio: sum(&[Bucket::InputAudio, Bucket::CacheReadAudio, Bucket::CacheWriteAudio]),
+    if usage.sum(INPUT_IMAGE | INPUT_AUDIO | OUTPUT_MEDIA) == 0 {
+        return None;
+    }
+    Some(Box::new(ModalityTokens {
+        input_image: usage.sum(INPUT_IMAGE),
+        input_audio: usage.sum(INPUT_AUDIO),
         cache_read_image: usage.get(Bucket::CacheReadImage),
         cache_read_audio: usage.get(Bucket::CacheReadAudio),
         output_image: usage.get(Bucket::OutputImage),
         output_audio: usage.get(Bucket::OutputAudio),
         ..ModalityTokens::default()
-    };
-    (tokens != ModalityTokens::default()).then(|| Box::new(tokens))
+    }))
 }
 
 #[cfg(test)]

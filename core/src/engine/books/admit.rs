@@ -3,7 +3,7 @@ use super::{Books, HoldOutcome, HoldRequest, LegRequest};
 use crate::codes::Code;
 use crate::engine::account::Account;
 use crate::engine::denial::Failure;
-use crate::engine::hold::{Contribution, Hold, HoldKey, Leg, Legs, Pinned, State};
+use crate::engine::hold::{Hold, HoldKey, Leg, Legs, Pinned, State};
 use crate::error::{Error, Result};
 use crate::policy::Enforce;
 use crate::values::{Label, Timestamp};
@@ -87,11 +87,9 @@ impl Books {
     /// Writes the hold, and posts it to the accounts of its legs.
     fn write_hold(&mut self, now: Timestamp, request: &HoldRequest<'_>, mut legs: Legs) -> HoldKey {
         for leg in &mut legs {
-            let Some(account) = self.accounts.get_mut(leg.account) else { continue };
-            let held = Contribution { held: leg.amount, ..Contribution::default() };
-            // Nothing is spent yet, so no alert is reached.
-            account.post(leg, held, now);
-            account.references = account.references.saturating_add(1);
+            if let Some(account) = self.accounts.get_mut(leg.account) {
+                account.take(leg, now);
+            }
         }
         self.earliest_deadline = self.earliest_deadline.min(request.deadline);
         let slot = self.holds.insert(Hold {
@@ -172,7 +170,9 @@ impl Books {
     }
 
     pub(super) fn open(&mut self, leg: &LegRequest<'_>, generation: u64) -> u32 {
-        let slot = self.accounts.insert(Account::new(leg.rule, leg.key, leg.window, leg.limit, generation));
+        let mut account = Account::new(leg.rule, leg.key, leg.window, leg.limit, generation);
+        account.number = self.next_number();
+        let slot = self.accounts.insert(account);
         self.list(leg.key, slot);
         slot
     }
