@@ -6,6 +6,7 @@
 //!
 //! Start at [`Guard`]. `ARCHITECTURE.md` follows one call through the files.
 
+mod apart;
 pub mod catalog;
 pub mod clock;
 pub mod codes;

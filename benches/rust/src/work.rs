@@ -9,7 +9,7 @@ use spendrail::catalog::{Catalog, ModelEntry, PriceContext, Resolution, Tier};
 use spendrail::guard::{Guard, Outcome};
 use spendrail::telemetry::{self, InferenceRecord, Operation, Record, TelemetryConfig};
 use spendrail::values::ids::IdMaker;
-use spendrail::values::{Label, NanoUsd, Timestamp};
+use spendrail::values::{NanoUsd, Timestamp};
 use spendrail::{Call, Usage};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -186,8 +186,13 @@ fn push() -> Prepared {
     };
     let fresh = move || telemetry::recorder(&TelemetryConfig::default(), &environment).expect("a recorder");
     let recorder = std::rc::Rc::new(std::cell::RefCell::new(fresh()));
-    let (ids, scope, model) = (IdMaker::new(), scope("acme"), Label::from(MODEL));
-    let (provider, shared) = (Label::from("anthropic"), std::rc::Rc::clone(&recorder));
+    let (ids, shared) = (IdMaker::new(), std::rc::Rc::clone(&recorder));
+    let subject = Arc::new(telemetry::Subject {
+        scope: scope("acme"),
+        provider: "anthropic".into(),
+        request_model: Some(MODEL.into()),
+        price_version: None,
+    });
     let once = move || {
         let recorder = recorder.borrow();
         recorder.push(Record::Inference(Box::new(InferenceRecord {
@@ -196,9 +201,7 @@ fn push() -> Prepared {
             started: Timestamp::from_nanos(1),
             ended: Timestamp::from_nanos(2),
             stream: None,
-            scope: Arc::clone(&scope),
-            provider: Arc::clone(&provider),
-            request_model: Some(Arc::clone(&model)),
+            subject: Arc::clone(&subject),
             response_model: None,
             response_id: None,
             finish_reasons: Default::default(),
@@ -208,7 +211,6 @@ fn push() -> Prepared {
             cost: Some(NanoUsd(1)),
             flags: telemetry::Flags::NONE,
             outcome: telemetry::Outcome::Settled,
-            price_version: None,
             would_deny: None,
         })));
     };

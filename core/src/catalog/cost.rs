@@ -93,29 +93,48 @@ impl ModelEntry {
     /// dearest listed one. A flat fee per request counts once when the usage does not say how often.
     #[must_use]
     pub fn cost(&self, usage: &Usage, context: &PriceContext) -> Cost {
+        let mut cost = Cost::default();
+        self.write_cost(&mut cost, usage, context);
+        cost
+    }
+
+    /// [`ModelEntry::cost`], written where it stays: into a cost of nothing.
+    pub(crate) fn write_cost(&self, cost: &mut Cost, usage: &Usage, context: &PriceContext) {
         let Some(period) = self.period(context.at) else {
-            let unpriced = usage.iter().map(|(bucket, _)| bucket).collect();
-            return Cost { unpriced, ..Cost::default() };
+            cost.unpriced = usage.iter().map(|(bucket, _)| bucket).collect();
+            return;
         };
         match context.tier {
-            None | Some(Tier::Standard) => self.cost_in(period, usage, context, None),
-            Some(Tier::Auto) => self.cost_of_dearest(period, usage, context),
+            None | Some(Tier::Standard) => self.cost_in(cost, period, usage, context, None),
+            Some(Tier::Auto) => *cost = self.cost_of_dearest(period, usage, context),
             Some(Tier::Provisioned) => {
-                tokens_paid_by_the_hour(self.cost_in(period, usage, context, context.tier))
+                self.cost_in(cost, period, usage, context, context.tier);
+                tokens_paid_by_the_hour(cost);
             }
-            tier => self.cost_in(period, usage, context, tier),
+            tier => self.cost_in(cost, period, usage, context, tier),
         }
     }
 
     fn cost_of_dearest(&self, period: &Period, usage: &Usage, context: &PriceContext) -> Cost {
-        let standard = self.cost_in(period, usage, context, None);
-        Tier::OF_AUTO.into_iter().fold(standard, |dearest, tier| {
-            let cost = self.cost_in(period, usage, context, Some(tier));
+        let of = |tier| {
+            let mut cost = Cost::default();
+            self.cost_in(&mut cost, period, usage, context, tier);
+            cost
+        };
+        Tier::OF_AUTO.into_iter().map(Some).fold(of(None), |dearest, tier| {
+            let cost = of(tier);
             if cost.total > dearest.total { cost } else { dearest }
         })
     }
 
-    fn cost_in(&self, period: &Period, usage: &Usage, context: &PriceContext, tier: Option<Tier>) -> Cost {
+    fn cost_in(
+        &self,
+        cost: &mut Cost,
+        period: &Period,
+        usage: &Usage,
+        context: &PriceContext,
+        tier: Option<Tier>,
+    ) {
         let table = period.sheet(context, tier).table(|| usage.total_input());
         let mut active: SmallVec<[&Multiplier; 4]> = SmallVec::new();
         for multiplier in self.multipliers(period) {
@@ -123,14 +142,12 @@ impl ModelEntry {
                 active.push(multiplier);
             }
         }
-        let mut cost = Cost::default();
         for (bucket, quantity) in usage.iter() {
-            self.add_line(&mut cost, table, &active, bucket, quantity);
+            self.add_line(cost, table, &active, bucket, quantity);
         }
         if table.lists(Bucket::Request) && usage.get(Bucket::Request) == 0 && !usage.is_empty() {
-            self.add_line(&mut cost, table, &active, Bucket::Request, 1);
+            self.add_line(cost, table, &active, Bucket::Request, 1);
         }
-        cost
     }
 
     #[inline]
@@ -168,7 +185,7 @@ impl ModelEntry {
 
 /// Provisioned throughput has no charge per token; what else was used is billed.
 #[cold]
-fn tokens_paid_by_the_hour(mut cost: Cost) -> Cost {
+fn tokens_paid_by_the_hour(cost: &mut Cost) {
     cost.unpriced.retain(|bucket| !bucket.is_tokens());
     let of_tokens = |line: &&mut Line| matches!(line.item, Item::Bucket(bucket) if bucket.is_tokens());
     for line in cost.lines.iter_mut().filter(of_tokens) {
@@ -177,7 +194,6 @@ fn tokens_paid_by_the_hour(mut cost: Cost) -> Cost {
     let amounts = cost.lines.iter().map(|line| line.amount);
     let total = amounts.into_iter().try_fold(AttoUsd::ZERO, AttoUsd::checked_add);
     (cost.total, cost.overflow) = (total.unwrap_or(OVERFLOW), total.is_none());
-    cost
 }
 
 /// How a line that is not a whole number of 10⁻¹⁸ USD is rounded.
@@ -202,6 +218,12 @@ pub(super) fn amount(
     if factor == Factor::ONE && matches!(per, Per::Tokens | Per::Millions) {
         return Some(AttoUsd(exact));
     }
+    scaled(exact, factor, per, rounding)
+}
+
+/// An amount that is not in whole units, or that something multiplies.
+#[inline(never)]
+fn scaled(exact: i128, factor: Factor, per: Per, rounding: Rounding) -> Option<AttoUsd> {
     // 10⁻¹² USD per `per` units = 10⁶ × 10⁻¹⁸ USD / `per`.
     let (up, down): (i128, i128) = match per {
         Per::Tokens | Per::Millions => (1, 1),

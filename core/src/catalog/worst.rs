@@ -23,9 +23,9 @@ impl std::fmt::Display for Unpriced {
 }
 
 /// What an input token can turn out to be, whatever the request says.
-pub(super) const INPUT: u64 = mask(&[Bucket::Input, Bucket::InputTool, Bucket::CacheRead]);
+pub(super) const INPUT: u64 = Bucket::mask(&[Bucket::Input, Bucket::InputTool, Bucket::CacheRead]);
 /// What it can be if the request may write to a cache.
-pub(super) const CACHE_WRITE: u64 = mask(&[
+pub(super) const CACHE_WRITE: u64 = Bucket::mask(&[
     Bucket::CacheWrite,
     Bucket::CacheWrite5m,
     Bucket::CacheWrite30m,
@@ -33,7 +33,7 @@ pub(super) const CACHE_WRITE: u64 = mask(&[
     Bucket::CacheWrite12h,
 ]);
 /// What it can be if the request carries media.
-const MEDIA: u64 = mask(&[
+const MEDIA: u64 = Bucket::mask(&[
     Bucket::InputAudio,
     Bucket::InputImage,
     Bucket::InputVideo,
@@ -43,7 +43,7 @@ const MEDIA: u64 = mask(&[
     Bucket::CacheWriteAudio,
 ]);
 /// What an output token can turn out to be.
-pub(super) const OUTPUT: u64 = mask(&[
+pub(super) const OUTPUT: u64 = Bucket::mask(&[
     Bucket::Output,
     Bucket::OutputReasoning,
     Bucket::OutputCitation,
@@ -54,15 +54,6 @@ pub(super) const OUTPUT: u64 = mask(&[
 
 /// Every rate key that a token can be priced by, fallbacks included.
 const TOKENS: u64 = INPUT | CACHE_WRITE | MEDIA | OUTPUT;
-
-/// One bit per bucket.
-const fn mask(buckets: &[Bucket]) -> u64 {
-    let (mut bits, mut rest) = (0, buckets);
-    while let [bucket, others @ ..] = rest {
-        (bits, rest) = (bits | 1 << bucket.index(), others);
-    }
-    bits
-}
 
 impl ModelEntry {
     /// The most that a call with at most these tokens can cost: each token at the dearest rate it can reach

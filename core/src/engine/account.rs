@@ -12,6 +12,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Account {
     pub(super) rule: Arc<AccountRule>,
+    /// Given once, by the books: no other account has it, nor has this one after it was filed under another key.
+    pub(super) number: u64,
     /// In place for ordinary labels: whoever finds an account by its key has it in the cache then.
     pub(super) key: SmallVec<[u8; 40]>,
     pub(super) window: Window,
@@ -49,6 +51,7 @@ impl Account {
     ) -> Self {
         Self {
             rule: Arc::clone(rule),
+            number: 0,
             key: SmallVec::from_slice(key),
             window,
             limit,
@@ -67,6 +70,14 @@ impl Account {
 
     /// What is left; negative after an over-run or when the limit was lowered.
     pub(super) fn available(&self) -> i64 {
+        let base = self.limit.checked_add(self.topped_up);
+        let taken = self.spent.checked_add(self.held).and_then(|sum| sum.checked_add(self.unconfirmed));
+        let left = base.zip(taken).and_then(|(base, taken)| base.checked_sub(taken));
+        left.unwrap_or_else(|| self.available_of_large_sums())
+    }
+
+    #[cold]
+    fn available_of_large_sums(&self) -> i64 {
         let sum = i128::from(self.limit) + i128::from(self.topped_up)
             - i128::from(self.spent)
             - i128::from(self.held)
@@ -78,15 +89,23 @@ impl Account {
         Remaining { budget: self.rule.id, unit: self.rule.unit, available: self.available() }
     }
 
+    /// Takes a leg that contributed nothing so far on hold. Nothing is spent, so no alert is reached.
+    #[inline]
+    pub(super) fn take(&mut self, leg: &mut Leg, now: Timestamp) {
+        leg.now = Contribution { held: leg.amount, ..Contribution::default() };
+        self.held = self.held.saturating_add(leg.amount);
+        self.touched = now;
+        self.references = self.references.saturating_add(1);
+    }
+
     /// Moves by the difference between what a leg contributed and what it contributes from now on. Returns the
     /// alerts that are newly reached, one bit each.
     pub(super) fn post(&mut self, leg: &mut Leg, next: Contribution, now: Timestamp) -> u16 {
         let before = std::mem::replace(&mut leg.now, next);
-        let moved = |sum: i64, from: i64, to: i64| sum.saturating_sub(from).saturating_add(to);
-        self.held = moved(self.held, before.held, next.held);
-        self.unconfirmed = moved(self.unconfirmed, before.unconfirmed, next.unconfirmed);
-        self.freed = moved(self.freed, before.freed, next.freed);
-        self.spent = moved(self.spent, before.spent, next.spent);
+        shift(&mut self.held, before.held, next.held);
+        shift(&mut self.unconfirmed, before.unconfirmed, next.unconfirmed);
+        shift(&mut self.freed, before.freed, next.freed);
+        shift(&mut self.spent, before.spent, next.spent);
         self.touched = now;
         if self.rule.alerts.is_empty() || next.spent <= before.spent {
             return 0;
@@ -167,6 +186,14 @@ impl Account {
             resets_at: (self.window.end != Timestamp::MAX).then_some(self.window.end),
             as_of,
         }
+    }
+}
+
+/// A sum in which one part is replaced. Most parts of most legs stay as they are.
+#[inline]
+fn shift(sum: &mut i64, from: i64, to: i64) {
+    if from != to {
+        *sum = sum.saturating_sub(from).saturating_add(to);
     }
 }
 

@@ -57,7 +57,15 @@ pub(super) struct Leg {
     pub(super) now: Contribution,
 }
 
+/// All parts of a hold.
+pub(super) type Legs = SmallVec<[Leg; 4]>;
+
 impl Leg {
+    /// A part that contributes nothing yet.
+    pub(super) fn new(account: u32, unit: Unit, amount: i64) -> Self {
+        Self { account, unit, amount, now: Contribution::default() }
+    }
+
     /// The contribution after a settle.
     pub(super) fn settled(&self, actual: i64) -> Contribution {
         match self.unit {
@@ -111,7 +119,7 @@ pub struct Pinned {
 pub(super) struct Hold {
     pub(super) id: u128,
     pub(super) state: State,
-    pub(super) legs: SmallVec<[Leg; 4]>,
+    pub(super) legs: Legs,
     pub(super) deadline: Timestamp,
     /// When the state was left for good; a tombstone is dropped after the retention.
     pub(super) closed: Timestamp,

@@ -14,7 +14,7 @@ mod quantities;
 mod slots;
 
 pub use account::{Account, Balance};
-pub use books::{Adopted, Books, BooksLimits, Event, HoldOutcome, HoldRequest, LegRequest, PASS_MAX};
+pub use books::{Adopted, Books, BooksLimits, Event, Hint, HoldOutcome, HoldRequest, LegRequest, PASS_MAX};
 pub use command::{Call, CallKind, ParentSpan};
 pub use denial::{Decision, Denial, Failure, Refusal};
 pub use estimate::{Estimate, estimate, estimate_of};

@@ -1,11 +1,12 @@
 //! What of a plan does not depend on amounts: the price entry and the accounts. The same scope with the same model has
 //! the same outline, as long as the rules are the same snapshot and no window has ended.
 
+use super::books::Hint;
 use super::key::AccountKeys;
 use super::plan::{Plan, PlannedLeg};
 use crate::catalog::ModelEntry;
 use crate::policy::Window;
-use crate::rules::Rules;
+use crate::rules::{AccountRule, Rules};
 use crate::values::Timestamp;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -27,12 +28,12 @@ pub struct Outline {
 
 #[derive(Debug)]
 struct OutlinedLeg {
-    /// The budget's place in [`Rules::budgets`].
-    budget: usize,
+    rule: Arc<AccountRule>,
     key: Range<usize>,
     hash: u64,
     window: Window,
     limit: i64,
+    hint: Hint,
 }
 
 impl Outline {
@@ -41,9 +42,10 @@ impl Outline {
     pub fn of(plan: &Plan<'_>, rules: &Rules) -> Option<Self> {
         let entry = plan.entry.as_deref().filter(|_| plan.refusal.is_none())?;
         let place = |leg: &PlannedLeg<'_>| {
-            let budget = rules.budgets.iter().position(|active| Arc::ptr_eq(&active.rule, leg.rule))?;
-            let PlannedLeg { ref key, hash, window, limit, .. } = *leg;
-            Some(OutlinedLeg { budget, key: key.clone(), hash, window, limit })
+            rules.budgets.iter().find(|active| Arc::ptr_eq(&active.rule, leg.rule))?;
+            let PlannedLeg { rule, ref key, hash, window, limit, .. } = *leg;
+            let (rule, key) = (Arc::clone(rule), key.clone());
+            Some(OutlinedLeg { rule, key, hash, window, limit, hint: Hint::default() })
         };
         let legs: Box<[OutlinedLeg]> = plan.legs.iter().filter_map(place).collect();
         let windows = || legs.iter().map(|leg| leg.window);
@@ -52,7 +54,7 @@ impl Outline {
             from: windows().map(|window| window.start).max().unwrap_or(Window::LIFETIME.start),
             until: windows().map(|window| window.end).min().unwrap_or(Window::LIFETIME.end),
             entry: Arc::clone(entry),
-            keys: plan.keys.clone(),
+            keys: AccountKeys::clone(&plan.keys),
             legs,
         })
     }
@@ -64,13 +66,12 @@ impl Outline {
     }
 
     /// Fills an empty plan as it would be filled from the start.
-    pub(super) fn draw<'r>(&'r self, plan: &mut Plan<'r>, rules: &'r Rules) {
+    pub(super) fn draw<'r>(&'r self, plan: &mut Plan<'r>) {
         plan.entry = Some(Cow::Borrowed(&self.entry));
-        plan.keys.clone_from(&self.keys);
-        plan.legs.extend(self.legs.iter().filter_map(|leg| {
-            let OutlinedLeg { budget, ref key, hash, window, limit } = *leg;
-            let rule = &rules.budgets.get(budget)?.rule;
-            Some(PlannedLeg { rule, key: key.clone(), hash, window, limit })
+        plan.keys = Cow::Borrowed(&self.keys);
+        plan.legs.extend(self.legs.iter().map(|leg| {
+            let OutlinedLeg { ref rule, ref key, hash, window, limit, ref hint } = *leg;
+            PlannedLeg { rule, key: key.clone(), hash, window, limit, hint: Some(hint) }
         }));
     }
 }

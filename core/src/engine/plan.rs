@@ -1,7 +1,7 @@
 //! From a call to its legs, without seeing an account.
 
 use super::account::{Account, Balance};
-use super::books::LegRequest;
+use super::books::{Hint, LegRequest};
 use super::command::{Call, CallKind};
 use super::denial::Refusal;
 use super::estimate::{Estimate, estimate};
@@ -45,6 +45,8 @@ pub struct PlannedLeg<'r> {
     pub window: Window,
     /// Its limit.
     pub limit: i64,
+    /// Where it was found the last time, if its plan was kept.
+    pub hint: Option<&'r Hint>,
 }
 
 impl<'r> PlannedLeg<'r> {
@@ -54,8 +56,8 @@ impl<'r> PlannedLeg<'r> {
     where
         'r: 'a,
     {
-        let Self { rule, ref key, hash, window, limit } = *self;
-        LegRequest { rule, key: keys.get(key), hash, window, limit }
+        let Self { rule, ref key, hash, window, limit, hint } = *self;
+        LegRequest { rule, key: keys.get(key), hash, window, limit, hint }
     }
 }
 
@@ -68,8 +70,8 @@ pub struct Plan<'r> {
     pub estimate: Estimate,
     /// The accounts.
     pub legs: SmallVec<[PlannedLeg<'r>; 4]>,
-    /// Their keys.
-    pub keys: AccountKeys,
+    /// Their keys; those of a kept outline, until a run adds its own.
+    pub keys: Cow<'r, AccountKeys>,
     /// Why it must not be made, whatever the accounts say.
     pub refusal: Option<Refusal>,
 }
@@ -186,7 +188,7 @@ impl<'r> Plan<'r> {
             entry: None,
             estimate: Estimate::default(),
             legs: SmallVec::new(),
-            keys: AccountKeys::default(),
+            keys: Cow::Owned(AccountKeys::default()),
             refusal: None,
         }
     }
@@ -207,7 +209,7 @@ impl<'r> Plan<'r> {
         outline: Option<&'r Outline>,
     ) -> Result<()> {
         match outline {
-            Some(outline) => outline.draw(self, rules),
+            Some(outline) => outline.draw(self),
             None => self.find_accounts(call, scope, rules, now)?,
         }
         let stopped = |first: &Refusal| matches!(first.code, Code::Stopped | Code::ScopeMissing);
@@ -264,12 +266,13 @@ impl<'r> Plan<'r> {
         rules: &'r Rules,
         now: Timestamp,
     ) {
-        let key = self.keys.push_budget(active.rule.id, &active.budget, facts);
-        let (limit, clock) = rules.limits_of(active, facts, self.keys.get(&key));
+        let keys = self.keys.to_mut();
+        let key = keys.push_budget(active.rule.id, &active.budget, facts);
+        let (limit, clock) = rules.limits_of(active, facts, keys.get(&key));
         let window = clock.at(now);
-        let key = self.keys.push_window(key, window.start);
-        let hash = key::hash(self.keys.get(&key));
-        self.legs.push(PlannedLeg { rule: &active.rule, key, hash, window, limit });
+        let key = keys.push_window(key, window.start);
+        let hash = key::hash(keys.get(&key));
+        self.legs.push(PlannedLeg { rule: &active.rule, key, hash, window, limit, hint: None });
     }
 
     /// Adds the accounts of runs.
@@ -277,9 +280,11 @@ impl<'r> Plan<'r> {
         for frame in frames {
             for (rule, limit) in rules.run_rules(frame.enforce).iter().zip(limits_of_run(&frame.limits)) {
                 let Some(limit) = limit else { continue };
-                let key = self.keys.push_run(rule.id, frame);
-                let hash = key::hash(self.keys.get(&key));
-                self.legs.push(PlannedLeg { rule, key, hash, window: Window::LIFETIME, limit });
+                let keys = self.keys.to_mut();
+                let key = keys.push_run(rule.id, frame);
+                let hash = key::hash(keys.get(&key));
+                let window = Window::LIFETIME;
+                self.legs.push(PlannedLeg { rule, key, hash, window, limit, hint: None });
             }
         }
     }

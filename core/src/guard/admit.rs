@@ -5,6 +5,7 @@ use super::hold::{Held, Hold};
 use super::report;
 use super::run::RunState;
 use super::state::State;
+use super::subject::Subject;
 use crate::codes::Code;
 use crate::engine::{
     Call, CallKind, Decision, Denial, Failure, HoldKey, HoldOutcome, HoldRequest, Pinned, Plan, Quantities,
@@ -53,14 +54,14 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
     let scope = scope_of(call, run);
     let now = state.now();
     if mode == Mode::Off {
-        return Ok(Outcome::Held(unguarded(state, &rules, call, run, scope, now)));
+        return Ok(Outcome::Held(unguarded(state, &rules, call, run, &scope, now)));
     }
     let content = if call.id.is_some() { call.content(&scope) } else { 0 };
     if let Some(name) = &call.id
         && let Some((key, Some(pinned))) = state.ledger.known(name, content)?
     {
         // The same call again is the same answer, before anything is asked that may have changed since.
-        return Ok(Outcome::Held(again(state, call, run, scope, key, &pinned)));
+        return Ok(Outcome::Held(again(state, call, run, &scope, key, &pinned)));
     }
     let frames: &[RunFrame] = run.map_or(&[], |run| &run.frames);
     let found = state.outlines.find(call, &scope, &rules, now);
@@ -106,7 +107,7 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
             undo();
             let pinned =
                 known.or(pinned).ok_or_else(|| Error::new(Code::Internal, "a known id without an answer"))?;
-            return Ok(Outcome::Held(again(state, call, run, scope, key, &pinned)));
+            return Ok(Outcome::Held(again(state, call, run, &scope, key, &pinned)));
         }
         Ok(HoldOutcome::Denied(failures)) => {
             undo();
@@ -133,17 +134,12 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
     };
     let held = Held {
         state: Arc::clone(state),
+        subject: found.subject().map_or_else(
+            || Arc::new(Subject::of(call, &scope, plan.entry.as_deref(), &rules.legend)),
+            Arc::clone,
+        ),
         run: run.cloned(),
         key,
-        entry: plan.entry.as_deref().cloned(),
-        kind: call.kind.clone(),
-        provider: call
-            .provider
-            .as_ref()
-            .filter(|p| plan.entry.as_ref().is_none_or(|e| e.provider() != *p))
-            .cloned(),
-        model: Arc::clone(&call.model),
-        scope,
         context: call.context.clone(),
         operation: call.operation,
         params: call.params.clone(),
@@ -165,7 +161,7 @@ fn again(
     state: &Arc<State>,
     call: &Call,
     run: Option<&Arc<RunState>>,
-    scope: Arc<Scope>,
+    scope: &Arc<Scope>,
     key: HoldKey,
     pinned: &Pinned,
 ) -> Hold {
@@ -173,13 +169,9 @@ fn again(
     let held = Held {
         state: Arc::clone(state),
         rules: Arc::clone(&pinned.rules),
+        subject: Arc::new(Subject::of(call, scope, pinned.entry.as_ref(), &pinned.rules.legend)),
         run: run.cloned(),
         key: Some(key),
-        entry: pinned.entry.clone(),
-        kind: call.kind.clone(),
-        provider: call.provider.clone(),
-        model: Arc::clone(&call.model),
-        scope,
         context: call.context.clone(),
         operation: call.operation,
         params: call.params.clone(),
@@ -353,19 +345,15 @@ fn unguarded(
     rules: &Arc<Rules>,
     call: &Call,
     run: Option<&Arc<RunState>>,
-    scope: Arc<Scope>,
+    scope: &Arc<Scope>,
     now: Timestamp,
 ) -> Hold {
     let held = Held {
         state: Arc::clone(state),
         rules: Arc::clone(rules),
+        subject: Arc::new(Subject::of(call, scope, None, &rules.legend)),
         run: run.cloned(),
         key: None,
-        entry: None,
-        kind: call.kind.clone(),
-        provider: call.provider.clone(),
-        model: Arc::clone(&call.model),
-        scope,
         context: None,
         operation: call.operation,
         params: call.params.clone(),

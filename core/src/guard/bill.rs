@@ -4,7 +4,7 @@ use super::hold::Held;
 use super::receipt::{Facts, Receipt, Reported};
 use crate::catalog::normalise::{Anomaly, Reply, Rule};
 use crate::catalog::{Cost, ModelEntry, PriceContext, StandIn};
-use crate::engine::{CallKind, Quantities};
+use crate::engine::Quantities;
 use crate::rules::{Priced, Unpriced, UnpricedWhat};
 use crate::telemetry::Flags;
 use crate::values::money::OPERATION_MAX;
@@ -61,14 +61,12 @@ impl Bill {
     fn empty(held: &Held) -> Self {
         let receipt = Receipt::new(Facts {
             id: Id(0),
-            entry: held.entry.clone(),
-            named: held.entry.is_none().then(|| held.named()),
+            subject: Arc::clone(&held.subject),
             response_model: None,
             usage: None,
             cost: Cost::default(),
             posted: NanoUsd(0),
             reserved: NanoUsd(held.estimate.quantities.usd),
-            legend: Arc::clone(&held.rules.legend),
             flags: held.flags,
             repeated: false,
             anomalies: Vec::new(),
@@ -110,13 +108,13 @@ impl Bill {
         self.receipt.usage = Some(*usage);
         match served_by(held, served.map(|model| &**model)) {
             Served::Known(entry) => {
-                self.receipt.cost = entry.cost(usage, &context);
+                entry.write_cost(&mut self.receipt.cost, usage, &context);
                 self.look_at(&entry, 0);
             }
             Served::Unknown(requested, what) => {
                 self.unknown(served, what);
                 if let Some(entry) = requested {
-                    self.receipt.cost = entry.cost(usage, &context);
+                    entry.write_cost(&mut self.receipt.cost, usage, &context);
                     self.look_at(entry, 0);
                 }
             }
@@ -178,7 +176,8 @@ impl Bill {
             reply.anomalies.push(Anomaly { rule: Rule::ReportedCost, detail });
             return;
         }
-        let preferred = held.seller().is_some_and(|seller| held.rules.pricing.prefers_reported(seller));
+        let preferred =
+            held.subject.seller().is_some_and(|seller| held.rules.pricing.prefers_reported(seller));
         if !preferred {
             self.receipt.reported = Some(Box::new(Reported::new(cost, None)));
             return;
@@ -200,7 +199,7 @@ impl Bill {
     /// provider said.
     #[cold]
     fn add_lost_attempts(&mut self, held: &Held, now: Timestamp) {
-        let Some(entry) = &held.entry else { return };
+        let Some(entry) = &held.subject.entry else { return };
         let floor = Usage::new().with(Bucket::Input, held.estimate.input_tokens);
         let context = context(held, None, now);
         let receipt = &mut *self.receipt;
@@ -228,22 +227,20 @@ impl Bill {
     /// What the model must not be called for again: it is the model that was asked for whose next call could be
     /// billed like this one.
     pub(super) fn unpriced(&mut self, held: &Held) -> Option<Unpriced> {
-        let (what, asked) = self.unpriced.take().zip(held.entry.as_ref())?;
+        let (what, asked) = self.unpriced.take().zip(held.subject.entry.as_ref())?;
         Some(Unpriced { provider: Arc::clone(asked.provider()), model: Arc::clone(asked.model()), what })
     }
 
     /// What is posted to the accounts.
     pub(super) fn quantities(&self, held: &Held) -> Quantities {
         let Facts { usage, posted, flags, .. } = &*self.receipt;
-        let mut used = match (&held.kind, usage) {
-            (CallKind::Tool { .. }, _) => {
-                Quantities { usd: posted.0, tool_calls: 1, ..Quantities::default() }
-            }
-            (CallKind::Model, Some(usage)) => Quantities::answered(*posted, usage),
-            (CallKind::Model, None) if flags.has(Flags::NO_USAGE) => {
+        let mut used = match (&held.subject.tool, usage) {
+            (Some(_), _) => Quantities { usd: posted.0, tool_calls: 1, ..Quantities::default() },
+            (None, Some(usage)) => Quantities::answered(*posted, usage),
+            (None, None) if flags.has(Flags::NO_USAGE) => {
                 Quantities { usd: posted.0, concurrent: 0, ..held.estimate.quantities }
             }
-            (CallKind::Model, None) => Quantities { usd: posted.0, requests: 1, ..Quantities::default() },
+            (None, None) => Quantities { usd: posted.0, requests: 1, ..Quantities::default() },
         };
         let lost = held.estimate.input_tokens.saturating_mul(held.lost_attempts.into());
         used.input_tokens = used.input_tokens.saturating_add(i64::try_from(lost).unwrap_or(i64::MAX));
@@ -279,16 +276,16 @@ enum Otherwise {
 
 /// The price entry of the model that served, under the pinned rules.
 fn served_by<'h>(held: &'h Held, served: Option<&str>) -> Served<'h> {
-    let pinned = held.entry.as_ref();
+    let pinned = held.subject.entry.as_ref();
     let own =
         || pinned.map_or(Served::Unknown(None, Otherwise::Denied), |own| Served::Known(Cow::Borrowed(own)));
-    let Some(served) = served.filter(|served| *served != &*held.model) else { return own() };
+    let Some(served) = served.filter(|served| *served != &*held.subject.model) else { return own() };
     if pinned.is_some_and(|entry| &**entry.model() == served) {
         return own();
     }
-    let provider = held.provider().map(|provider| &**provider);
-    let seller = held.seller().map(|seller| &**seller);
-    match held.rules.price(provider, served, seller, &held.scope) {
+    let provider = held.subject.provider().map(|provider| &**provider);
+    let seller = held.subject.seller().map(|seller| &**seller);
+    match held.rules.price(provider, served, seller, &held.subject.scope) {
         Priced::By { entry, .. } => match pinned {
             // The same model under another name keeps the entry that travelled with the hold.
             Some(own) if own.model() == entry.model() && own.provider() == entry.provider() => {

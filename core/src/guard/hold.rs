@@ -5,17 +5,18 @@ use super::Receipt;
 use super::run::RunState;
 use super::settle::{self, Ending, Settlement};
 use super::state::State;
+use super::subject::Subject;
 use super::token;
+use crate::catalog::PriceContext;
 use crate::catalog::normalise::StreamReader;
-use crate::catalog::{ModelEntry, PriceContext};
 use crate::codes::Code;
-use crate::engine::{CallKind, Estimate, Failure, HoldKey};
+use crate::engine::{Estimate, Failure, HoldKey};
 use crate::error::{Error, Result};
 use crate::requests::Api;
 use crate::rules::Rules;
 use crate::runtime::fork;
 use crate::telemetry::{self, Flags, Operation, RequestParams, Server, SpanIds, StreamTimes};
-use crate::values::{Id, Label, NanoUsd, Scope, Timestamp};
+use crate::values::{Id, NanoUsd, Timestamp};
 use std::sync::Arc;
 
 /// What is known of a call from its reserve to its settle. It keeps the rules that the call was reserved with.
@@ -23,15 +24,10 @@ use std::sync::Arc;
 pub(crate) struct Held {
     pub(super) state: Arc<State>,
     pub(super) rules: Arc<Rules>,
+    pub(super) subject: Arc<Subject>,
     pub(super) run: Option<Arc<RunState>>,
     /// `None` when nothing was held: the mode is `off`, or it observes and the ledger is full.
     pub(super) key: Option<HoldKey>,
-    pub(super) entry: Option<Arc<ModelEntry>>,
-    pub(super) kind: CallKind,
-    /// As the call names it; not kept where the price entry names it so.
-    pub(super) provider: Option<Label>,
-    pub(super) model: Label,
-    pub(super) scope: Arc<Scope>,
     pub(super) context: Option<Box<PriceContext>>,
     pub(super) operation: Operation,
     pub(super) params: Option<Box<RequestParams>>,
@@ -252,8 +248,8 @@ impl Held {
     }
 
     fn begin_stream(&mut self, api: Option<Api>) {
-        let provider = self.provider().map(|provider| &**provider);
-        let reader = Some(StreamReader::new(api, provider).for_model(&self.model));
+        let provider = self.subject.provider().map(|provider| &**provider);
+        let reader = Some(StreamReader::new(api, provider).for_model(&self.subject.model));
         self.stream = Some(Box::new(Stream { reader, times: StreamTimes::default(), last: None }));
     }
 
@@ -263,30 +259,5 @@ impl Held {
         stream.times.chunk(stream.last, now);
         stream.last = Some(now);
         stream.reader.as_mut().is_some_and(|reader| reader.feed(event).usage_only)
-    }
-
-    /// The provider, as the catalog names it if it knows it.
-    pub(super) fn provider(&self) -> Option<&Label> {
-        let listed = self.entry.as_ref().map(|entry| entry.provider()).filter(|name| !name.is_empty());
-        listed.or(self.provider.as_ref())
-    }
-
-    /// Who invoices the call: not the one whose prices it inherits.
-    pub(super) fn seller(&self) -> Option<&Label> {
-        self.provider.as_ref().or(self.provider())
-    }
-
-    /// What the call named: the provider, and the model or tool.
-    #[cold]
-    pub(super) fn named(&self) -> Box<(Option<Label>, Label)> {
-        Box::new((self.provider().cloned(), Arc::clone(self.tool().unwrap_or(&self.model))))
-    }
-
-    /// The tool's name, for a tool call.
-    pub(super) fn tool(&self) -> Option<&Label> {
-        match &self.kind {
-            CallKind::Tool { name, .. } => Some(name),
-            CallKind::Model => None,
-        }
     }
 }

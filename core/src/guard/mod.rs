@@ -25,6 +25,7 @@ mod settle;
 mod simulate;
 mod state;
 mod stops;
+mod subject;
 mod token;
 
 pub use accounts::{BalanceQuery, Limit, PAGE_MAX, Page};

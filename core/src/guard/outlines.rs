@@ -4,6 +4,7 @@
 //! A scope is known by its address: whoever keeps the `Arc` and passes it again is recognised, whoever builds a new one
 //! pays for a plan. The kept outline holds the `Arc`, so an address is not used again while it is in here.
 
+use super::subject::Subject;
 use crate::engine::{Call, CallKind, Outline, Plan};
 use crate::rules::Rules;
 use crate::values::{Label, Scope, Timestamp};
@@ -31,9 +32,9 @@ struct Slot {
 /// An outline and whose it is.
 #[derive(Debug)]
 pub(super) struct Kept {
-    scope: Arc<Scope>,
+    /// As the call names it.
     provider: Option<Label>,
-    model: Label,
+    subject: Arc<Subject>,
     outline: Outline,
 }
 
@@ -81,6 +82,12 @@ impl Found<'_> {
         self.kept.as_ref().map(|kept| &kept.outline)
     }
 
+    /// What the call has in common with the one that the outline was made for.
+    #[inline]
+    pub(super) fn subject(&self) -> Option<&Arc<Subject>> {
+        self.kept.as_ref().map(|kept| &kept.subject)
+    }
+
     /// Keeps what had to be planned, if it was not found for the second time in a row.
     #[inline]
     pub(super) fn keep(&self, call: &Call, scope: &Arc<Scope>, plan: &Plan<'_>, rules: &Rules) {
@@ -95,15 +102,17 @@ impl Slot {
     #[cold]
     fn keep(&self, call: &Call, scope: &Arc<Scope>, plan: &Plan<'_>, rules: &Rules) {
         let Some(outline) = Outline::of(plan, rules) else { return };
-        let (provider, model) = (call.provider.clone(), Arc::clone(&call.model));
-        self.kept.store(Some(Arc::new(Kept { scope: Arc::clone(scope), provider, model, outline })));
+        let subject = Arc::new(Subject::of(call, scope, plan.entry.as_deref(), &rules.legend));
+        self.kept.store(Some(Arc::new(Kept { provider: call.provider.clone(), subject, outline })));
     }
 }
 
 impl Kept {
     #[inline]
     fn is_of(&self, call: &Call, scope: &Arc<Scope>) -> bool {
-        Arc::ptr_eq(&self.scope, scope) && self.model == call.model && self.provider == call.provider
+        Arc::ptr_eq(&self.subject.scope, scope)
+            && self.subject.model == call.model
+            && self.provider == call.provider
     }
 }
 

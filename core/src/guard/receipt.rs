@@ -1,9 +1,9 @@
 //! What a settle returns: what was used, what it cost line by line, and what remains.
 
+use super::subject::Subject;
+use crate::catalog::Cost;
 use crate::catalog::normalise::Anomaly;
-use crate::catalog::{Cost, ModelEntry};
 use crate::engine::{Remaining, Settled};
-use crate::rules::Legend;
 use crate::telemetry::Flags;
 use crate::values::{AttoUsd, Id, Label, NanoUsd, Unit, Usage};
 use smallvec::SmallVec;
@@ -33,10 +33,8 @@ impl DerefMut for Receipt {
 pub struct Facts {
     /// The hold's id.
     pub id: Id,
-    /// What priced the call; `None` for a tool.
-    pub(super) entry: Option<Arc<ModelEntry>>,
-    /// What the call named, where there is no entry: provider, and model or tool.
-    pub(super) named: Option<Box<(Option<Label>, Label)>>,
+    /// What it was for, and what priced it.
+    pub(super) subject: Arc<Subject>,
     /// The model that served, as the provider named it.
     pub response_model: Option<Label>,
     /// What was used, in disjoint buckets; `None` if the reply did not say.
@@ -49,8 +47,6 @@ pub struct Facts {
     pub posted: NanoUsd,
     /// What had been on hold.
     pub reserved: NanoUsd,
-    /// The names behind the numbers.
-    pub(super) legend: Arc<Legend>,
     /// What is remarkable: `estimated`, `over_run`, `late`, …
     pub flags: Flags,
     /// The same settle was done before; nothing was posted now.
@@ -67,30 +63,25 @@ impl Facts {
     /// The provider, as the catalog names it; `None` for a tool.
     #[must_use]
     pub fn provider(&self) -> Option<&Label> {
-        let named = || self.named.as_ref().and_then(|named| named.0.as_ref());
-        self.entry.as_ref().map(|entry| entry.provider()).filter(|name| !name.is_empty()).or_else(named)
+        self.subject.provider()
     }
 
     /// The model, as the catalog names it; the tool's name for a tool.
     #[must_use]
     pub fn model(&self) -> &str {
-        match (&self.entry, &self.named) {
-            (Some(entry), _) => entry.model(),
-            (None, Some(named)) => &named.1,
-            (None, None) => "",
-        }
+        self.subject.object()
     }
 
     /// The version of the prices that the call was reserved with.
     #[must_use]
     pub fn price_version(&self) -> &Label {
-        &self.legend.price_version
+        &self.subject.legend.price_version
     }
 
     /// What each account has left: the budget's name, its unit, and what a new call may still take (negative after an
     /// over-run).
     pub fn remaining(&self) -> impl ExactSizeIterator<Item = (&str, Unit, i64)> {
-        self.remaining.iter().map(|left| (self.legend.budget(left.budget), left.unit, left.available))
+        self.remaining.iter().map(|left| (self.subject.legend.budget(left.budget), left.unit, left.available))
     }
 }
 

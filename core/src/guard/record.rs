@@ -4,6 +4,7 @@ use super::bill::Bill;
 use super::hold::Held;
 use super::settle::{self, Settlement};
 use super::state::State;
+use super::subject::Subject;
 use super::{Receipt, admit};
 use crate::codes::Code;
 use crate::engine::{Call, HoldOutcome, HoldRequest, Pinned, plan};
@@ -39,13 +40,9 @@ pub(super) fn record(
     let mut held = Held {
         state: Arc::clone(state),
         rules: Arc::clone(&rules),
+        subject: Arc::new(Subject::of(call, &call.scope, plan.entry.as_deref(), &rules.legend)),
         run: None,
         key: None,
-        entry: plan.entry.as_deref().cloned(),
-        kind: call.kind.clone(),
-        provider: call.provider.clone(),
-        model: Arc::clone(&call.model),
-        scope: Arc::clone(&call.scope),
         context: call.context.clone(),
         operation: call.operation,
         params: None,
@@ -64,12 +61,12 @@ pub(super) fn record(
         // Told before: the same receipt, whatever the prices are now.
         held.key = Some(key);
         held.rules = Arc::clone(&pinned.rules);
-        held.entry.clone_from(&pinned.entry);
+        held.subject = Arc::new(Subject::of(call, &call.scope, pinned.entry.as_ref(), &pinned.rules.legend));
         held.started = pinned.started;
         let answer = settle::read(&held, settlement)?;
         return settle::settle(Box::new(held), answer, None);
     }
-    let (entry, estimate) = (held.entry.clone(), held.estimate);
+    let (entry, estimate) = (held.subject.entry.clone(), held.estimate);
     let pinned = Arc::new(Pinned { rules: Arc::clone(&rules), entry, estimate, started: at });
     let used = bill.quantities(&held);
     let request = HoldRequest {

@@ -7,7 +7,7 @@ use crate::catalog::normalise::Reply;
 use crate::engine::{Call, CallKind, Denial, Quantities};
 use crate::telemetry::{
     AgentRecord, Flags, InferenceRecord, ModalityTokens, Outcome, Record, Refusal, RequestParams, SpanIds,
-    SpendRecord, TokenUsage, ToolRecord,
+    SpendRecord, Subject, TokenUsage, ToolRecord,
 };
 use crate::values::{Bucket, Label, NanoUsd, Scope, Timestamp, Usage};
 use smallvec::SmallVec;
@@ -73,10 +73,8 @@ pub(super) fn spent(held: &Held, receipt: &Receipt, before: Option<&Quantities>)
     }
     held.state.recorder.push(Record::Spend(Box::new(SpendRecord {
         operation: held.operation,
-        scope: Arc::clone(&held.scope),
-        tool: held.tool().cloned(),
-        provider: provider_of(held),
-        request_model: Some(Arc::clone(&held.model)),
+        subject: held.subject.told(),
+        tool: held.subject.tool.clone(),
         response_model: receipt.response_model.clone(),
         usage,
         cost: Some(cost),
@@ -94,10 +92,6 @@ fn beyond(usage: &TokenUsage, before: &Quantities) -> TokenUsage {
     }
 }
 
-fn provider_of(held: &Held) -> Label {
-    held.provider().cloned().unwrap_or_else(|| Label::from("unknown"))
-}
-
 fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
     let Ended { outcome, flags, usage, cost, reply } = ended;
     if let Some(run) = &held.run {
@@ -107,20 +101,18 @@ fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
     if !held.state.recorder.enabled() {
         return;
     }
-    let provider = provider_of(&held);
-    // What the hold knew moves on to the record; only what others share is cloned.
-    let Held { state, rules, kind, model, scope, params, server, span, started, would_deny, stream, .. } =
-        *held;
+    // What the hold knew moves on to the record.
+    let Held { state, subject, params, server, span, started, would_deny, stream, operation, .. } = *held;
     let params = with_reply(params, reply.as_deref());
     let (response_model, response_id, finish_reasons) =
         reply.map(|reply| (reply.model, reply.id, reply.finish_reasons)).unwrap_or_default();
-    let record = match kind {
-        CallKind::Tool { name: tool, .. } => Record::Tool(Box::new(ToolRecord {
+    let record = match &subject.tool {
+        Some(tool) => Record::Tool(Box::new(ToolRecord {
             span,
             started,
             ended: now,
-            scope,
-            tool,
+            scope: Arc::clone(&subject.scope),
+            tool: Arc::clone(tool),
             call_id: None,
             tool_type: Some("function"),
             cost,
@@ -128,15 +120,13 @@ fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
             outcome,
             would_deny,
         })),
-        CallKind::Model => Record::Inference(Box::new(InferenceRecord {
+        None => Record::Inference(Box::new(InferenceRecord {
             span,
-            operation: held.operation,
+            operation,
             started,
             ended: now,
             stream: stream.map(|stream| Box::new(stream.times)),
-            scope,
-            provider,
-            request_model: Some(model),
+            subject: subject.told(),
             response_model,
             response_id,
             finish_reasons,
@@ -146,7 +136,6 @@ fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
             cost,
             flags,
             outcome,
-            price_version: Some(Arc::clone(rules.pricing.version())),
             would_deny,
         })),
     };
@@ -181,9 +170,12 @@ pub(super) fn denied(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanI
             started,
             ended,
             stream: call.stream.then(Box::default),
-            scope: Arc::clone(scope),
-            provider: call.provider.clone().unwrap_or_else(|| Label::from("unknown")),
-            request_model: Some(Arc::clone(&call.model)),
+            subject: Arc::new(Subject {
+                scope: Arc::clone(scope),
+                provider: call.provider.clone().unwrap_or_else(|| Label::from("unknown")),
+                request_model: Some(Arc::clone(&call.model)),
+                price_version: None,
+            }),
             response_model: None,
             response_id: None,
             finish_reasons: SmallVec::new(),
@@ -193,7 +185,6 @@ pub(super) fn denied(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanI
             cost: None,
             flags: Flags::NONE,
             outcome,
-            price_version: None,
             would_deny: None,
         })),
     };
@@ -231,26 +222,30 @@ fn with_reply(params: Option<Box<RequestParams>>, reply: Option<&Reply>) -> Opti
     Some(params)
 }
 
+const CACHE_READ: u64 = Bucket::mask(&[
+    Bucket::CacheRead,
+    Bucket::CacheReadAudio,
+    Bucket::CacheReadImage,
+    Bucket::CacheReadVideo,
+]);
+const CACHE_WRITE: u64 = Bucket::mask(&[
+    Bucket::CacheWrite,
+    Bucket::CacheWrite5m,
+    Bucket::CacheWrite30m,
+    Bucket::CacheWrite1h,
+    Bucket::CacheWrite12h,
+    Bucket::CacheWriteAudio,
+]);
+const INPUT_IMAGE: u64 = Bucket::mask(&[Bucket::InputImage, Bucket::CacheReadImage]);
+const INPUT_AUDIO: u64 = Bucket::mask(&[Bucket::InputAudio, Bucket::CacheReadAudio, Bucket::CacheWriteAudio]);
+const OUTPUT_MEDIA: u64 = Bucket::mask(&[Bucket::OutputImage, Bucket::OutputAudio]);
+
 /// The conventions' totals, which include their parts.
 pub(super) fn tokens(usage: &Usage) -> TokenUsage {
-    let sum =
-        |buckets: &[Bucket]| buckets.iter().fold(0u64, |sum, bucket| sum.saturating_add(usage.get(*bucket)));
     TokenUsage {
         input: usage.total_input(),
-        cache_read: sum(&[
-            Bucket::CacheRead,
-            Bucket::CacheReadAudio,
-            Bucket::CacheReadImage,
-            Bucket::CacheReadVideo,
-        ]),
-        cache_write: sum(&[
-            Bucket::CacheWrite,
-            Bucket::CacheWrite5m,
-            Bucket::CacheWrite30m,
-            Bucket::CacheWrite1h,
-            Bucket::CacheWrite12h,
-            Bucket::CacheWriteAudio,
-        ]),
+        cache_read: usage.sum(CACHE_READ),
+        cache_write: usage.sum(CACHE_WRITE),
         output: usage.total_output(),
         reasoning: usage.get(Bucket::OutputReasoning),
         modalities: modalities(usage),
@@ -259,18 +254,18 @@ pub(super) fn tokens(usage: &Usage) -> TokenUsage {
 
 /// The tokens that a provider reported as image or audio. The rest may be text or unknown: providers do not say.
 fn modalities(usage: &Usage) -> Option<Box<ModalityTokens>> {
-    let sum =
-        |buckets: &[Bucket]| buckets.iter().fold(0u64, |sum, bucket| sum.saturating_add(usage.get(*bucket)));
-    let tokens = ModalityTokens {
-        input_image: sum(&[Bucket::InputImage, Bucket::CacheReadImage]),
-        input_audio: sum(&[Bucket::InputAudio, Bucket::CacheReadAudio, Bucket::CacheWriteAudio]),
+    if usage.sum(INPUT_IMAGE | INPUT_AUDIO | OUTPUT_MEDIA) == 0 {
+        return None;
+    }
+    Some(Box::new(ModalityTokens {
+        input_image: usage.sum(INPUT_IMAGE),
+        input_audio: usage.sum(INPUT_AUDIO),
         cache_read_image: usage.get(Bucket::CacheReadImage),
         cache_read_audio: usage.get(Bucket::CacheReadAudio),
         output_image: usage.get(Bucket::OutputImage),
         output_audio: usage.get(Bucket::OutputAudio),
         ..ModalityTokens::default()
-    };
-    (tokens != ModalityTokens::default()).then(|| Box::new(tokens))
+    }))
 }
 
 #[cfg(test)]

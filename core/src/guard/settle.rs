@@ -66,8 +66,8 @@ pub(super) fn read<'a>(held: &Held, settlement: Settlement<'a>) -> Result<Answer
     Ok(match settlement {
         Settlement::Usage(usage) => Answer::Usage(usage.check()?),
         Settlement::Reply(value) => {
-            let provider = held.provider().map(|provider| &**provider);
-            Answer::Reply(Box::new(normalise::reply_of(provider, Some(&held.model), value)?))
+            let provider = held.subject.provider().map(|provider| &**provider);
+            Answer::Reply(Box::new(normalise::reply_of(provider, Some(&held.subject.model), value)?))
         }
         Settlement::Cost(cost) => Answer::Cost(cost),
         Settlement::AsReserved => Answer::Cost(NanoUsd(held.estimate.quantities.usd)),
@@ -189,7 +189,7 @@ fn post(
         held.state.noted.zero(&receipt, &what);
     }
     if receipt.flags.has(Flags::CAPPED) {
-        super::stops::stop_after_cap(&held.state, &held.scope);
+        super::stops::stop_after_cap(&held.state, &held.subject.scope);
     }
     held.state.pass_on_events();
     if !receipt.repeated {

@@ -6,6 +6,7 @@ use super::journal::Journal;
 use super::noted::Noted;
 use super::outlines::Outlines;
 use super::reload::ReloadReport;
+use crate::apart::Apart;
 use crate::clock::Clock;
 use crate::codes::Code;
 use crate::engine::{self, BooksLimits};
@@ -29,15 +30,20 @@ use std::time::{Duration, Instant};
 /// How often what is older than the retention is forgotten.
 const SWEEP: Duration = Duration::from_secs(30);
 
-/// A guard's parts. One per guard and fork generation.
+/// How far the clock runs before its latest instant is written down.
+const CLOCK_STEP: i64 = 1_000_000;
+
+/// A guard's parts. One per guard and fork generation. What every call writes (the count of references, the ids, the
+/// clock) has cache lines of its own: threads that only read the rest do not wait for each other.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct State {
     pub(super) setup: GuardBuilder,
     pub(super) fork_generation: u64,
     pub(super) rules: ArcSwap<Rules>,
     pub(super) outlines: Outlines,
     pub(super) ledger: Arc<dyn Ledger>,
-    pub(super) ids: IdMaker,
+    pub(super) ids: Apart<IdMaker>,
     pub(super) recorder: Recorder,
     pub(super) events: Events,
     /// What was settled, if the policy says that it is kept.
@@ -46,8 +52,8 @@ pub(crate) struct State {
     /// `SPENDRAIL_MODE`, which wins over the file.
     pub(super) mode: Option<Mode>,
     pub(super) closed: AtomicBool,
-    /// The latest instant that was read.
-    latest: AtomicI64,
+    /// The latest instant that was read, give or take [`CLOCK_STEP`].
+    latest: Apart<AtomicI64>,
     /// Held while rules are changed; never by a call.
     pub(super) changing: Mutex<Changing>,
     started: AtomicBool,
@@ -80,14 +86,14 @@ impl State {
             rules: ArcSwap::from_pointee(rules),
             outlines: Outlines::default(),
             ledger: Arc::new(MemoryLedger::new(limits)),
-            ids: IdMaker::new(),
+            ids: Apart(IdMaker::new()),
             recorder,
             events: Events::default(),
             journal,
             noted: Noted::default(),
             mode,
             closed: AtomicBool::new(false),
-            latest: AtomicI64::new(i64::MIN),
+            latest: Apart(AtomicI64::new(i64::MIN)),
             changing: Mutex::new(Changing { names, digest, files }),
             started: AtomicBool::new(false),
             worker: Mutex::new(None),
@@ -103,11 +109,15 @@ impl State {
         Self::new(self.setup.clone())
     }
 
-    /// The clock, read once per operation. It never runs backwards: a window that was closed stays closed, also when
-    /// the host's clock is put back.
+    /// The clock, read once per operation. It does not run backwards when the host's clock is put back: a window that
+    /// was closed stays closed. Less than [`CLOCK_STEP`] is no more than threads that overtake each other, and not
+    /// worth a write that all of them wait for; the ledger has a last look at the order.
     pub(super) fn now(&self) -> Timestamp {
-        let now = self.setup.clock.now().nanos();
-        Timestamp::from_nanos(self.latest.fetch_max(now, Ordering::Relaxed).max(now))
+        let (now, latest) = (self.setup.clock.now().nanos(), self.latest.load(Ordering::Relaxed));
+        if now.saturating_sub(latest) >= CLOCK_STEP {
+            self.latest.fetch_max(now, Ordering::Relaxed);
+        }
+        Timestamp::from_nanos(now.max(latest))
     }
 
     /// Puts another snapshot in force. Whoever calls holds `changing`.

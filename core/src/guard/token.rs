@@ -5,9 +5,10 @@ use super::hold::Held;
 use super::parcel::Kind;
 use super::settle::{self, Settlement, digest};
 use super::state::State;
+use super::subject::Subject;
 use crate::catalog::{ModelEntry, PriceContext, Tier};
 use crate::codes::Code;
-use crate::engine::{CallKind, Estimate, HoldOutcome, HoldRequest, Plan, Quantities};
+use crate::engine::{Estimate, HoldOutcome, HoldRequest, Plan, Quantities};
 use crate::error::{Error, Result};
 use crate::policy::Facts;
 use crate::telemetry::{Flags, Operation};
@@ -47,10 +48,10 @@ pub(super) fn detach(held: &Held) -> Result<String> {
     held.state.ledger.expose(key, held.state.now().saturating_add(longest));
     let token = Token {
         id: format!("{:032x}", key.id()),
-        provider: held.provider().map(ToString::to_string),
-        model: held.model.to_string(),
-        tool: held.tool().map(ToString::to_string),
-        scope: scope_pairs(&held.scope),
+        provider: held.subject.provider().map(ToString::to_string),
+        model: held.subject.model.to_string(),
+        tool: held.subject.tool.as_ref().map(ToString::to_string),
+        scope: scope_pairs(&held.subject.scope),
         operation: match held.operation {
             Operation::Chat => 0,
             Operation::TextCompletion => 1,
@@ -63,8 +64,8 @@ pub(super) fn detach(held: &Held) -> Result<String> {
         input_tokens: held.estimate.input_tokens,
         output_tokens: held.estimate.output_tokens,
         usd: held.estimate.quantities.usd,
-        entry: held.entry.as_ref().map(|entry| entry.to_json()),
-        seller: held.provider.as_ref().map(ToString::to_string),
+        entry: held.subject.entry.as_ref().map(|entry| entry.to_json()),
+        seller: held.subject.named.as_ref().map(ToString::to_string),
     };
     HOLD.pack(&token)
 }
@@ -113,18 +114,15 @@ fn restore(state: &Arc<State>, token: &str) -> Result<(Box<Held>, u128)> {
         concurrent: 0,
     };
     let tier = token.tier.as_deref().map(Tier::parse);
+    let rules = state.rules.load_full();
+    let (named, tool) = (token.seller.or(token.provider).map(Label::from), token.tool.map(Label::from));
+    let (scope, entry) = (Arc::new(scope), entry.map(Arc::new));
     let held = Held {
         state: Arc::clone(state),
-        rules: state.rules.load_full(),
+        subject: Arc::new(Subject::new(&scope, named, token.model.into(), tool, entry, &rules.legend)),
+        rules,
         run: None,
         key: state.ledger.exposed(id),
-        entry: entry.map(Arc::new),
-        kind: token
-            .tool
-            .map_or(CallKind::Model, |name| CallKind::Tool { name: name.into(), cost: token.usd }),
-        provider: token.seller.or(token.provider).map(Label::from),
-        model: token.model.into(),
-        scope: Arc::new(scope),
         context: tier
             .map(|tier| Box::new(PriceContext { tier: Some(tier), at: started, ..PriceContext::default() })),
         operation: match token.operation {
@@ -156,10 +154,10 @@ fn adopt_orphan(mut held: Box<Held>, id: u128) -> Result<Box<Held>> {
     let rules = Arc::clone(&held.rules);
     let now = held.state.now();
     let facts = Facts {
-        scope: &held.scope,
-        provider: held.entry.as_ref().map(|entry| &**entry.provider()),
-        model: held.entry.as_ref().map(|entry| &**entry.model()),
-        tool: held.tool().map(|tool| &**tool),
+        scope: &held.subject.scope,
+        provider: held.subject.entry.as_ref().map(|entry| &**entry.provider()),
+        model: held.subject.entry.as_ref().map(|entry| &**entry.model()),
+        tool: held.subject.tool.as_deref(),
     };
     let mut plan = Plan::empty();
     plan.add_budgets(&facts, &rules, now)?;

@@ -37,8 +37,9 @@ pub enum UnpricedWhat {
     ServedBy(Label),
 }
 
-/// One snapshot. Immutable.
+/// One snapshot. Immutable; its count of references, which every call writes, has a cache line of its own.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Rules {
     /// Rises with every swap.
     pub generation: u64,

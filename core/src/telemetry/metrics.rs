@@ -6,8 +6,8 @@
 use super::labels::Labels;
 use super::outcome::{Flags, Outcome, Refusal};
 use super::record::{
-    AgentRecord, Gaps, InferenceRecord, ModalityTokens, Operation, Record, Server, SpendRecord, TokenUsage,
-    ToolRecord,
+    AgentRecord, Gaps, InferenceRecord, ModalityTokens, Operation, Record, Server, SpendRecord, Subject,
+    TokenUsage, ToolRecord,
 };
 use super::recorder::Shared;
 use super::semconv::{self, AGENT, CALLS, DURATION, ERROR_TYPE, TOKENS, gen_ai, own};
@@ -134,15 +134,16 @@ impl Metrics {
     }
 
     fn inference(&self, call: &InferenceRecord, labels: &Labels) {
+        let Subject { scope, provider, request_model, .. } = &*call.subject;
         let model = Model {
             operation: call.operation,
-            provider: &call.provider,
-            request: call.request_model.as_ref(),
+            provider,
+            request: request_model.as_ref(),
             response: call.response_model.as_ref(),
             server: call.server.as_deref(),
         };
         let mut common = model.attributes();
-        labels.metric(&call.scope, &mut common);
+        labels.metric(scope, &mut common);
         let failure = error_type(&call.outcome).map(|kind| KeyValue::new(ERROR_TYPE, kind));
         let with_error: Vec<KeyValue> = common.iter().cloned().chain(failure).collect();
         let duration = since(call.started, call.ended);
@@ -160,9 +161,9 @@ impl Metrics {
                 self.output_sizes.record(usage.output, &with_error);
             }
         }
-        self.cost(call.cost, call.operation.as_str(), Some(&model), &call.scope, labels);
+        self.cost(call.cost, call.operation.as_str(), Some(&model), scope, labels);
         self.without_price(call.flags, &model);
-        self.decision(&call.outcome, call.would_deny.as_deref(), &call.scope, labels);
+        self.decision(&call.outcome, call.would_deny.as_deref(), scope, labels);
     }
 
     fn stream(&self, call: &InferenceRecord, common: &[KeyValue]) {
@@ -222,22 +223,23 @@ impl Metrics {
     }
 
     fn spend(&self, spend: &SpendRecord, labels: &Labels) {
+        let Subject { scope, provider, request_model, .. } = &*spend.subject;
         if spend.tool.is_some() {
-            return self.cost(spend.cost, gen_ai::EXECUTE_TOOL, None, &spend.scope, labels);
+            return self.cost(spend.cost, gen_ai::EXECUTE_TOOL, None, scope, labels);
         }
         let model = Model {
             operation: spend.operation,
-            provider: &spend.provider,
-            request: spend.request_model.as_ref(),
+            provider,
+            request: request_model.as_ref(),
             response: spend.response_model.as_ref(),
             server: None,
         };
         if let Some(usage) = spend.usage.as_ref().filter(|_| spend.operation != Operation::Embeddings) {
             let mut common = model.attributes();
-            labels.metric(&spend.scope, &mut common);
+            labels.metric(scope, &mut common);
             self.tokens(usage, &common);
         }
-        self.cost(spend.cost, spend.operation.as_str(), Some(&model), &spend.scope, labels);
+        self.cost(spend.cost, spend.operation.as_str(), Some(&model), scope, labels);
         self.without_price(spend.flags, &model);
     }
 

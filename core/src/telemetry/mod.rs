@@ -65,7 +65,7 @@ pub(crate) use exporter::{Exporter, FlushMark};
 pub use outcome::{Flags, Outcome, Refusal};
 pub use record::{
     AgentRecord, ChunkGaps, InferenceRecord, ModalityTokens, Operation, Record, RequestParams, Server,
-    SpendRecord, StreamTimes, TokenUsage, ToolRecord,
+    SpendRecord, StreamTimes, Subject, TokenUsage, ToolRecord,
 };
 pub use recorder::{FlushReport, Recorder};
 pub use span_ids::{ParentSpan, SpanIds};

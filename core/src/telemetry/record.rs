@@ -51,12 +51,8 @@ pub struct InferenceRecord {
     pub ended: Timestamp,
     /// The times of a streamed reply; `None` = not streamed.
     pub stream: Option<Box<StreamTimes>>,
-    /// Who and what for.
-    pub scope: Arc<Scope>,
-    /// The provider, as the catalog calls it.
-    pub provider: Label,
-    /// The model that was asked for, exactly as written.
-    pub request_model: Option<Label>,
+    /// Who asked whom for what.
+    pub subject: Arc<Subject>,
     /// The model that served.
     pub response_model: Option<Label>,
     /// The provider's id of the reply.
@@ -77,7 +73,18 @@ pub struct InferenceRecord {
     pub would_deny: Option<Box<Refusal>>,
     /// How it ended.
     pub outcome: Outcome,
-    /// The version of the price catalog it was priced by.
+}
+
+/// What many calls have in common: the records of one application name the same few scopes and models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Who and what for.
+    pub scope: Arc<Scope>,
+    /// The provider, as the catalog calls it.
+    pub provider: Label,
+    /// The model that was asked for, exactly as written.
+    pub request_model: Option<Label>,
+    /// The version of the price catalog that it was priced by.
     pub price_version: Option<Label>,
 }
 
@@ -289,14 +296,10 @@ pub struct ToolRecord {
 pub struct SpendRecord {
     /// What kind of call.
     pub operation: Operation,
-    /// Who and what for.
-    pub scope: Arc<Scope>,
+    /// Who asked whom for what.
+    pub subject: Arc<Subject>,
     /// The tool, if it is spend of a client-side tool.
     pub tool: Option<Label>,
-    /// The provider.
-    pub provider: Label,
-    /// The model that was asked for.
-    pub request_model: Option<Label>,
     /// The model that served.
     pub response_model: Option<Label>,
     /// The tokens, if they are known.
@@ -326,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_record_is_small() {
-        assert!(size_of::<InferenceRecord>() <= 304, "{}", size_of::<InferenceRecord>());
+        assert!(size_of::<InferenceRecord>() <= 256, "{}", size_of::<InferenceRecord>());
         assert_eq!(size_of::<Record>(), 16);
     }
 

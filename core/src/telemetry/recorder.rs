@@ -3,6 +3,7 @@
 use super::record::Record;
 use super::settings::Settings;
 use super::span_ids::{ParentSpan, SpanIds};
+use crate::apart::Apart;
 use crate::values::ids::IdMaker;
 use crossbeam_queue::ArrayQueue;
 use parking_lot::Mutex;
@@ -26,7 +27,8 @@ pub(crate) struct Shared {
     /// Made by the first record, so that an idle guard holds no memory for it.
     queue: OnceLock<ArrayQueue<Record>>,
     /// Records accepted. Every `wake_every`th wakes the exporter.
-    pushed: AtomicU64,
+    pushed: Apart<AtomicU64>,
+    /// A power of two.
     wake_every: u64,
     wake: Arc<Notify>,
     /// Records lost because the queue was full.
@@ -61,14 +63,15 @@ impl Recorder {
         let otlp = cfg!(feature = "otlp");
         let spans = otlp && settings.traces.is_some();
         let enabled = spans || (otlp && settings.metrics.is_some());
-        let wake_every = u64::try_from(settings.queue_max / 4).unwrap_or(1).max(1);
+        let quarter = u64::try_from(settings.queue_max / 4).unwrap_or(1).max(1);
+        let wake_every = 1 << quarter.ilog2();
         Self {
             shared: Arc::new(Shared {
                 settings,
                 spans,
                 enabled: AtomicBool::new(enabled),
                 queue: OnceLock::new(),
-                pushed: AtomicU64::new(0),
+                pushed: Apart::default(),
                 wake_every,
                 wake: Arc::default(),
                 dropped_records: AtomicU64::new(0),
@@ -149,7 +152,8 @@ impl Shared {
             self.dropped_records.fetch_add(1, Ordering::Relaxed);
         }
         let pushed = self.pushed.fetch_add(1, Ordering::Relaxed);
-        if pushed % self.wake_every == self.wake_every.wrapping_sub(1) {
+        let last = self.wake_every.wrapping_sub(1);
+        if pushed & last == last {
             self.wake.notify_one();
         }
     }

@@ -40,14 +40,20 @@ impl Sampler {
     /// A new span under `parent` (with a zero id it is no parent), or a root.
     pub(crate) fn start(self, parent: Option<&ParentSpan>, ids: &IdMaker) -> SpanIds {
         let parent = parent.filter(|parent| parent.trace_id != 0 && parent.span_id != 0);
-        let trace_id = parent.map_or_else(|| ids.next().0, |parent| parent.trace_id);
+        let (trace_id, span_id) = match parent {
+            Some(parent) => (parent.trace_id, ids.next_u64()),
+            None => {
+                let (trace, span) = ids.next_pair();
+                (trace.0, span)
+            }
+        };
         let sampled = match parent {
             Some(parent) if self.parent_based => parent.sampled,
             _ => self.takes(trace_id),
         };
         SpanIds {
             trace_id,
-            span_id: ids.next_u64(),
+            span_id,
             parent_span_id: parent.map_or(0, |parent| parent.span_id),
             parent_is_remote: parent.is_some_and(|parent| parent.is_remote),
             sampled,

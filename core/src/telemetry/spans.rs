@@ -19,7 +19,7 @@ pub(crate) fn span(record: &Record, labels: &Labels, scope: &InstrumentationScop
     let (kind, name, started, ended, outcome) = match record {
         Record::Inference(call) => {
             inference(call, labels, &mut attributes);
-            let name = named(call.operation.as_str(), call.request_model.as_ref());
+            let name = named(call.operation.as_str(), call.subject.request_model.as_ref());
             (SpanKind::Client, name, call.started, call.ended, &call.outcome)
         }
         Record::Agent(run) => {
@@ -102,8 +102,8 @@ fn inference(call: &InferenceRecord, labels: &Labels, into: &mut Vec<KeyValue>) 
     let embeddings = call.operation == Operation::Embeddings;
     let address = call.server.as_ref().map(|server| &*server.address);
     into.push(KeyValue::new(gen_ai::OPERATION, call.operation.as_str()));
-    into.push(KeyValue::new(gen_ai::PROVIDER, provider(&call.provider, address)));
-    text(gen_ai::REQUEST_MODEL, call.request_model.as_ref(), into);
+    into.push(KeyValue::new(gen_ai::PROVIDER, provider(&call.subject.provider, address)));
+    text(gen_ai::REQUEST_MODEL, call.subject.request_model.as_ref(), into);
     if let Some(server) = &call.server {
         into.push(KeyValue::new(semconv::SERVER_ADDRESS, server.address.clone()));
         into.push(KeyValue::new(semconv::SERVER_PORT, i64::from(server.port)));
@@ -125,9 +125,9 @@ fn inference(call: &InferenceRecord, labels: &Labels, into: &mut Vec<KeyValue>) 
         into.push(KeyValue::new(own::COST_NANO_USD, cost.0));
         into.push(KeyValue::new(own::COST_USD, semconv::usd(cost.0)));
     }
-    text(own::PRICE_VERSION, call.price_version.as_ref(), into);
+    text(own::PRICE_VERSION, call.subject.price_version.as_ref(), into);
     verdict(&call.outcome, call.would_deny.as_deref(), call.flags, into);
-    labels.span(&call.scope, into);
+    labels.span(&call.subject.scope, into);
 }
 
 /// The attribute's value, without a copy where the name is the catalog's own.

@@ -37,17 +37,30 @@ impl IdMaker {
     /// The next id: never zero in either half, never repeated by this maker.
     #[must_use]
     pub fn next(&self) -> Id {
-        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        self.of(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The next id and a 64-bit id, never zero: a trace and its first span.
+    #[must_use]
+    pub fn next_pair(&self) -> (Id, u64) {
+        let count = self.next.fetch_add(2, Ordering::Relaxed);
+        (self.of(count), self.short_of(count.wrapping_add(1)))
+    }
+
+    /// The next 64-bit id, never zero: a span id.
+    #[must_use]
+    pub fn next_u64(&self) -> u64 {
+        self.short_of(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn of(&self, count: u64) -> Id {
         let [high, low] = self.seed;
         let high = mix(high.wrapping_add(count.wrapping_mul(0x9E37_79B9_7F4A_7C15))) | 1;
         let low = mix(low ^ count);
         Id(u128::from(high) << 64 | u128::from(if low == 0 { 1 } else { low }))
     }
 
-    /// The next 64-bit id, never zero: a span id.
-    #[must_use]
-    pub fn next_u64(&self) -> u64 {
-        let count = self.next.fetch_add(1, Ordering::Relaxed);
+    fn short_of(&self, count: u64) -> u64 {
         let [_, low] = self.seed;
         let id = mix(low ^ count);
         if id == 0 { 1 } else { id }

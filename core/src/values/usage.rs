@@ -195,13 +195,23 @@ impl Bucket {
     pub const fn is_output_tokens(self) -> bool {
         self.is_tokens() && self.index() >= Bucket::Output.index()
     }
+
+    /// One bit per bucket.
+    #[must_use]
+    pub(crate) const fn mask(buckets: &[Bucket]) -> u64 {
+        let (mut bits, mut rest) = (0, buckets);
+        while let [bucket, others @ ..] = rest {
+            (bits, rest) = (bits | 1 << bucket.index(), others);
+        }
+        bits
+    }
 }
 
-const INPUT_TOKENS: u64 = mask(0, Bucket::Output.index());
-const OUTPUT_TOKENS: u64 = mask(Bucket::Output.index(), Bucket::COUNT);
+const INPUT_TOKENS: u64 = tokens_between(0, Bucket::Output.index());
+const OUTPUT_TOKENS: u64 = tokens_between(Bucket::Output.index(), Bucket::COUNT);
 
 /// One bit per bucket of tokens with an index in `[from, to)`.
-const fn mask(from: usize, to: usize) -> u64 {
+const fn tokens_between(from: usize, to: usize) -> u64 {
     let (mut bits, mut rest) = (0, Bucket::ALL);
     while let [bucket, others @ ..] = rest {
         let index = bucket.index();
@@ -344,7 +354,9 @@ impl Usage {
         self.sum(INPUT_TOKENS | OUTPUT_TOKENS)
     }
 
-    fn sum(&self, of: u64) -> u64 {
+    /// What is in the buckets of a mask, together.
+    #[must_use]
+    pub(crate) fn sum(&self, of: u64) -> u64 {
         self.among(of).fold(0, |sum, (_, n)| sum.saturating_add(n))
     }
 

@@ -3,12 +3,15 @@ use super::{Books, HoldOutcome, HoldRequest, LegRequest};
 use crate::codes::Code;
 use crate::engine::account::Account;
 use crate::engine::denial::Failure;
-use crate::engine::hold::{Contribution, Hold, HoldKey, Leg, Pinned, State};
+use crate::engine::hold::{Hold, HoldKey, Leg, Legs, Pinned, State};
 use crate::error::{Error, Result};
 use crate::policy::Enforce;
 use crate::values::{Label, Timestamp};
 use smallvec::SmallVec;
 use std::sync::Arc;
+
+/// The account of a leg is not there yet.
+const NO_PLACE: u32 = u32::MAX;
 
 impl Books {
     /// Holds the amounts on all accounts, or on none.
@@ -23,59 +26,76 @@ impl Books {
             return Ok(HoldOutcome::Repeated(key, pinned));
         }
         self.expire_due(now);
-        let mut places: SmallVec<[Option<u32>; 8]> = SmallVec::new();
+        let mut legs: Legs = SmallVec::new();
         let mut failures = Vec::new();
         let (mut denied, mut missing) = (false, 0usize);
         for leg in request.accounts() {
-            let place = self.find_hashed(leg.key, leg.hash);
+            let place = self.find_leg(&leg);
             let wanted = request.amounts.of(leg.rule.unit);
             let account = place.and_then(|at| self.accounts.get_mut(at));
-            let fits = match account {
+            let available = match account {
                 Some(account) => {
                     account.adopt(leg.rule, leg.limit, request.generation);
-                    wanted == 0 || wanted <= account.available()
+                    account.available()
                 }
                 None => {
                     missing = missing.saturating_add(1);
-                    wanted == 0 || wanted <= leg.limit
+                    leg.limit
                 }
             };
+            let fits = wanted == 0 || wanted <= available;
             if !fits {
                 denied |= leg.rule.enforce == Enforce::Hard && !request.force;
                 failures.push(self.failure(&leg, place, wanted, now));
             }
-            places.push(place);
+            legs.push(Leg::new(place.unwrap_or(NO_PLACE), leg.rule.unit, wanted));
         }
         if denied {
             return Ok(HoldOutcome::Denied(failures));
         }
-        if missing > 0 && self.is_full(missing) {
-            if !self.make_room(missing, now) {
-                return Ok(HoldOutcome::TooManyAccounts);
-            }
-            // What was swept may have been an idle account of this very call: a run that nobody ended.
-            for (leg, place) in request.accounts().zip(&mut places) {
-                *place = self.find_hashed(leg.key, leg.hash);
-            }
+        if missing > 0 && !self.open_missing(now, request, &mut legs, missing) {
+            return Ok(HoldOutcome::TooManyAccounts);
         }
-        let key = self.write_hold(now, request, &mut places);
-        Ok(HoldOutcome::Held(key, failures))
+        Ok(HoldOutcome::Held(self.write_hold(now, request, legs), failures))
     }
 
-    pub(super) fn write_hold(
+    /// Opens the accounts that are not there; `false` if there is no room for them, and then nothing was opened.
+    fn open_missing(
         &mut self,
         now: Timestamp,
         request: &HoldRequest<'_>,
-        places: &mut [Option<u32>],
-    ) -> HoldKey {
-        for (leg, place) in request.accounts().zip(&mut *places) {
-            place.get_or_insert_with(|| self.open(&leg, request.generation));
+        legs: &mut Legs,
+        missing: usize,
+    ) -> bool {
+        if self.is_full(missing) {
+            if !self.make_room(missing, now) {
+                return false;
+            }
+            // What was swept may have been an idle account of this very call: a run that nobody ended.
+            for (leg, wanted) in legs.iter_mut().zip(request.accounts()) {
+                leg.account = self.find_leg(&wanted).unwrap_or(NO_PLACE);
+            }
+        }
+        for (leg, wanted) in legs.iter_mut().zip(request.accounts()) {
+            if leg.account == NO_PLACE {
+                leg.account = self.open(&wanted, request.generation);
+            }
+        }
+        true
+    }
+
+    /// Writes the hold, and posts it to the accounts of its legs.
+    fn write_hold(&mut self, now: Timestamp, request: &HoldRequest<'_>, mut legs: Legs) -> HoldKey {
+        for leg in &mut legs {
+            if let Some(account) = self.accounts.get_mut(leg.account) {
+                account.take(leg, now);
+            }
         }
         self.earliest_deadline = self.earliest_deadline.min(request.deadline);
         let slot = self.holds.insert(Hold {
             id: request.id,
             state: State::Held,
-            legs: SmallVec::new(),
+            legs,
             deadline: request.deadline,
             closed: Timestamp::MAX,
             content: request.content,
@@ -89,17 +109,6 @@ impl Books {
         if let Some(name) = request.name {
             self.named.insert(Arc::clone(name), key);
             self.exposed.insert(request.id, key);
-        }
-        let Some(hold) = self.holds.get_mut(slot) else { return key };
-        for (leg, place) in request.legs.iter().zip(places.iter().flatten()) {
-            let Some(account) = self.accounts.get_mut(*place) else { continue };
-            let amount = request.amounts.of(leg.rule.unit);
-            let held = Contribution { held: amount, ..Contribution::default() };
-            let mut leg = Leg { account: *place, unit: leg.rule.unit, amount, now: Contribution::default() };
-            // Nothing is spent yet, so no alert is reached.
-            account.post(&mut leg, held, now);
-            account.references = account.references.saturating_add(1);
-            hold.legs.push(leg);
         }
         key
     }
@@ -163,7 +172,9 @@ impl Books {
     }
 
     pub(super) fn open(&mut self, leg: &LegRequest<'_>, generation: u64) -> u32 {
-        let slot = self.accounts.insert(Account::new(leg.rule, leg.key, leg.window, leg.limit, generation));
+        let mut account = Account::new(leg.rule, leg.key, leg.window, leg.limit, generation);
+        account.number = self.next_number();
+        let slot = self.accounts.insert(account);
         self.list(leg.key, slot);
         slot
     }

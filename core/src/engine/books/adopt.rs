@@ -71,8 +71,10 @@ impl Books {
         }
     }
 
-    fn rekey(&mut self, slot: u32, key: &[u8]) {
+    pub(super) fn rekey(&mut self, slot: u32, key: &[u8]) {
+        let number = self.next_number();
         let Some(account) = self.accounts.get_mut(slot) else { return };
+        account.number = number;
         let old = std::mem::replace(&mut account.key, SmallVec::from_slice(key));
         self.unlist(&old, slot);
         self.list(key, slot);

@@ -2,7 +2,7 @@
 use super::{Books, PASS_MAX, REMEMBERED_MAX};
 use crate::codes::Code;
 use crate::engine::account::Account;
-use crate::engine::hold::{Contribution, Hold, HoldKey, Leg, Remaining, Settled, State};
+use crate::engine::hold::{Contribution, HoldKey, Leg, Remaining, Settled, State};
 use crate::engine::quantities::Quantities;
 use crate::error::{Error, Result};
 use crate::values::{Timestamp, Unit};
@@ -32,11 +32,11 @@ impl Books {
             State::Settled { estimated: true } if estimated => return Err(settled_before()),
             _ => {}
         }
-        let late = before == State::Expired || self.rolled_over(hold, now);
         let replaced = self.look_mut(key).and_then(|hold| hold.estimate.take());
-        let mut over_run = false;
-        let remaining = self.rewrite(key, now, State::Settled { estimated }, content, |leg, _| {
+        let (mut late, mut over_run) = (before == State::Expired, false);
+        let remaining = self.rewrite(key, now, State::Settled { estimated }, content, |leg, account| {
             let actual = used.of(leg.unit);
+            late |= account.window.end <= now;
             over_run |= actual > leg.amount && leg.unit != Unit::Concurrent;
             leg.settled(actual)
         });
@@ -143,6 +143,7 @@ impl Books {
         hold.state = state;
         hold.settle_content = content;
         hold.closed = now;
+        let remembered = hold.exposed || state == State::Expired;
         for leg in &mut hold.legs {
             let Some(account) = self.accounts.get_mut(leg.account) else { continue };
             let next = change(leg, account);
@@ -151,12 +152,16 @@ impl Books {
                 self.noticed.thresholds(account, alerts, now);
             }
             remaining.push(account.remaining());
+            if !remembered {
+                account.references = account.references.saturating_sub(1);
+            }
         }
-        if hold.exposed || state == State::Expired {
+        if remembered {
             self.closed.push_back((now, key));
             self.forget_oldest(self.closed.len().saturating_sub(REMEMBERED_MAX));
         } else {
-            self.forget(key);
+            // Nobody knows it by a name or an id, and its accounts have let go of it.
+            self.holds.clear(key.slot);
         }
         remaining
     }
@@ -166,12 +171,6 @@ impl Books {
         if let Some(hold) = self.look_mut(key) {
             hold.estimate = Some(Box::new(*posted));
         }
-    }
-
-    pub(super) fn rolled_over(&self, hold: &Hold, now: Timestamp) -> bool {
-        let over =
-            |leg: &Leg| self.accounts.get(leg.account).is_some_and(|account| account.window.end <= now);
-        hold.legs.iter().any(over)
     }
 }
 

@@ -21,6 +21,7 @@ use crate::values::{Duration, Label, Timestamp};
 use hashbrown::{HashMap, HashTable};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What one pass over the books may touch before the lock is given back.
 pub const PASS_MAX: usize = 256;
@@ -50,6 +51,17 @@ pub struct LegRequest<'a> {
     pub window: Window,
     /// The account's limit.
     pub limit: i64,
+    /// Where it was found the last time.
+    pub hint: Option<&'a Hint>,
+}
+
+/// Where the account of a kept plan was found the last time: looked at first, believed only if the account that is
+/// there has the same number.
+#[derive(Debug, Default)]
+pub struct Hint {
+    place: AtomicU32,
+    /// 0 before the first time.
+    number: AtomicU64,
 }
 
 /// A call's request: hold these amounts on all these accounts, or on none.
@@ -157,6 +169,8 @@ struct Place {
 pub struct Books {
     limits: BooksLimits,
     accounts: Slots<Account>,
+    /// How many numbers were given to accounts.
+    numbers: u64,
     index: HashTable<Place>,
     holds: Slots<Hold>,
     /// Holds that are known outside: by the caller's id, and by the id in a token.
@@ -180,6 +194,7 @@ impl Books {
         Self {
             limits,
             accounts: Slots::default(),
+            numbers: 0,
             index: HashTable::new(),
             holds: Slots::default(),
             named: HashMap::default(),
@@ -228,6 +243,28 @@ impl Books {
         self.index.find(hash, same).map(|at| at.slot)
     }
 
+    /// The account of a leg.
+    #[inline]
+    fn find_leg(&self, leg: &LegRequest<'_>) -> Option<u32> {
+        let Some(Hint { place, number }) = leg.hint else { return self.find_hashed(leg.key, leg.hash) };
+        let (hinted, expected) = (place.load(Ordering::Relaxed), number.load(Ordering::Relaxed));
+        if self.accounts.get(hinted).is_some_and(|account| account.number == expected) {
+            return Some(hinted);
+        }
+        let found = self.find_hashed(leg.key, leg.hash)?;
+        if let Some(account) = self.accounts.get(found) {
+            place.store(found, Ordering::Relaxed);
+            number.store(account.number, Ordering::Relaxed);
+        }
+        Some(found)
+    }
+
+    /// A number that no account has had: from 1 on.
+    fn next_number(&mut self) -> u64 {
+        self.numbers = self.numbers.saturating_add(1);
+        self.numbers
+    }
+
     pub(super) fn list(&mut self, key: &[u8], slot: u32) {
         let place = Place { hash: key::hash(key), slot };
         self.index.insert_unique(place.hash, place, |other| other.hash);
@@ -250,5 +287,50 @@ impl Books {
     pub(super) fn advance(&mut self, now: Timestamp) -> Timestamp {
         self.high_water = self.high_water.max(now);
         self.high_water
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Cap, Enforce};
+    use crate::rules::BudgetId;
+    use crate::values::Unit;
+
+    #[test]
+    fn a_hint_finds_its_own_account_or_none() {
+        let rule = Arc::new(AccountRule {
+            id: BudgetId(0),
+            name: "b".into(),
+            unit: Unit::Requests,
+            per: Vec::new(),
+            enforce: Enforce::Hard,
+            release_cap: Cap::Fixed(0),
+            alerts: Vec::new(),
+        });
+        let (hint, other) = (Hint::default(), Hint::default());
+        let leg = |key, hint| LegRequest {
+            rule: &rule,
+            key,
+            hash: key::hash(key),
+            window: Window::LIFETIME,
+            limit: 1,
+            hint: Some(hint),
+        };
+        let (mine, theirs) = (leg(b"mine", &hint), leg(b"theirs", &other));
+        let mut books = Books::new(BooksLimits { max_accounts: 10, retention: Duration::from_seconds(0) });
+        assert_eq!(books.find_leg(&mine), None);
+        let place = books.open(&mine, 1);
+        assert_eq!([books.find_leg(&mine), books.find_leg(&mine)], [Some(place); 2]);
+        // Its place is used again by another account.
+        books.accounts.remove(place);
+        books.unlist(b"mine", place);
+        assert_eq!(books.open(&theirs, 1), place);
+        assert_eq!((books.find_leg(&mine), books.find_leg(&theirs)), (None, Some(place)));
+        // It is opened again, elsewhere, and then filed under another key.
+        let elsewhere = books.open(&mine, 1);
+        assert_eq!(books.find_leg(&mine), Some(elsewhere));
+        books.rekey(elsewhere, b"moved");
+        assert_eq!(books.find_leg(&mine), None);
     }
 }

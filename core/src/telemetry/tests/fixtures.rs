@@ -96,9 +96,7 @@ pub(super) fn call(span: SpanIds) -> InferenceRecord {
         started: at(0),
         ended: at(1_500),
         stream: None,
-        scope: scope(&[("tenant", "acme")]),
-        provider: "anthropic".into(),
-        request_model: Some("claude-sonnet-4-6".into()),
+        subject: of_model("claude-sonnet-4-6"),
         response_model: Some("claude-sonnet-4-6".into()),
         response_id: None,
         finish_reasons: ["stop".into()].into_iter().collect(),
@@ -109,8 +107,17 @@ pub(super) fn call(span: SpanIds) -> InferenceRecord {
         flags: Flags::NONE,
         would_deny: None,
         outcome: Outcome::Settled,
-        price_version: None,
     }
+}
+
+/// A call of this model for the tenant `acme`.
+pub(super) fn of_model(model: &str) -> Arc<Subject> {
+    Arc::new(Subject {
+        scope: scope(&[("tenant", "acme")]),
+        provider: "anthropic".into(),
+        request_model: Some(model.into()),
+        price_version: None,
+    })
 }
 
 /// Attributes as `name=value`, sorted.

@@ -150,10 +150,8 @@ fn cost_and_decisions_are_counted_once_each() {
     };
     let spend = SpendRecord {
         operation: Operation::Chat,
-        scope: scope(&[]),
+        subject: of_model("claude-haiku-4-5"),
         tool: None,
-        provider: "anthropic".into(),
-        request_model: None,
         response_model: None,
         usage: None,
         cost: Some(NanoUsd(1_000_000_000)),
@@ -231,11 +229,8 @@ fn the_number_of_series_is_bounded_and_the_total_stays_right() {
     let receiver = Receiver::http(&[Manner::Accept]);
     let rig = Rig::to(&receiver, &[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_BSP_MAX_QUEUE_SIZE", "4096")]);
     for number in 0..3_000 {
-        let model = Some(format!("model-{number}").into());
-        rig.recorder.push(Record::Inference(Box::new(InferenceRecord {
-            request_model: model,
-            ..call(SpanIds::NONE)
-        })));
+        let subject = of_model(&format!("model-{number}"));
+        rig.recorder.push(Record::Inference(Box::new(InferenceRecord { subject, ..call(SpanIds::NONE) })));
     }
     assert!(rig.worker.flush(5 * SECOND).complete);
     let costs = points(&receiver, "spendrail.cost");

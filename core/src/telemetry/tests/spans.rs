@@ -17,9 +17,12 @@ fn full(span: SpanIds) -> InferenceRecord {
     stream.chunk(Some(at(250)), at(265));
     InferenceRecord {
         stream: Some(Box::new(stream)),
-        scope: scope(&[labels.as_slice(), &[("feature", "search"), ("tag.team", "red")]].concat()),
-        provider: "openai".into(),
-        request_model: Some("gpt-4o".into()),
+        subject: Arc::new(Subject {
+            scope: scope(&[labels.as_slice(), &[("feature", "search"), ("tag.team", "red")]].concat()),
+            provider: "openai".into(),
+            request_model: Some("gpt-4o".into()),
+            price_version: Some("0123456789ab".into()),
+        }),
         response_model: Some("gpt-4o-2024-08-06".into()),
         response_id: Some("chatcmpl-1".into()),
         params: Some(Box::new(RequestParams {
@@ -45,7 +48,6 @@ fn full(span: SpanIds) -> InferenceRecord {
         }),
         cost: Some(crate::values::NanoUsd(6_000_001)),
         flags: Flags::OVER_RUN,
-        price_version: Some("0123456789ab".into()),
         ..call(span)
     }
 }
