@@ -42,6 +42,7 @@ PROVIDERS = {sent.provider for sent in TOLD}
 # What other models are billed for, and what a reply may be served by.
 MODELS = {sent.model for sent in TOLD} | {
     "small", "adviser", "fallback", "vector-1", "gpt-image-2", "image_generation", "cached", "vendor/new-one",
+    "input_audio_transcription",
 }  # fmt: skip
 
 
