@@ -93,10 +93,10 @@ impl StreamReader {
     /// Keeps the reply that ends a response. In a Realtime session each is a response of its own, billed on top; one
     /// that is told again is the same.
     pub(super) fn ended(&mut self, reply: Reply, session: bool) {
-        if let Some(id) = reply.id.as_ref().filter(|_| session) {
-            if !self.session.end(id) {
-                return;
-            }
+        if let Some(id) = reply.id.as_ref().filter(|_| session)
+            && !self.session.end(id)
+        {
+            return;
         }
         self.complete = reply.usage.is_some() && self.session.is_settled();
         match self.last.as_deref_mut().filter(|_| session) {
