@@ -33,7 +33,7 @@ OPTIONAL: Final = {
     "websockets>=15": (),
     "boto3>=1.44": ("test_wrap_bedrock.py",),
     "cohere>=7,<8": ("test_wrap_cohere.py",),
-    "google-genai>=3,<4": ("test_wrap_google.py",),
+    "google-genai>=2.33,<4": ("test_wrap_google.py",),
     "mistralai>=3,<4": ("test_wrap_mistral.py",),
     # The receiver of the tests speaks gRPC.
     "grpcio>=1.74 opentelemetry-proto>=1.43 opentelemetry-sdk>=1.43": (
@@ -132,6 +132,7 @@ def environment(interpreter: str) -> tuple[Path, list[str]]:
 
 
 def main(interpreter: str) -> int:
+    """Builds, installs, runs. Returns pytest's status."""
     wheel = build(interpreter, WORK / "wheels")
     python, left_out = environment(interpreter)
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tarfile
 import tomllib
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+CARGO_HOME: Final = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
 VERSION: Final = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 LICENCES: Final = ("LICENSE-MIT", "LICENSE-APACHE")
 JUNK: Final = re.compile(
@@ -40,8 +42,12 @@ def faults(package: Path) -> list[str]:
     names = [name.partition("/")[2] if package.suffix != ".whl" else name for name in files]
     files = dict(zip(names, files.values(), strict=True))
     found = [f"{name} is in it" for name in names if JUNK.search(name) and not EXPECTED.search(name)]
-    here = str(ROOT).encode()
-    found += [f"{name} names a folder of this machine" for name, data in files.items() if here in data]
+    ours = [str(folder).encode() for folder in (ROOT, CARGO_HOME)]
+    found += [
+        f"{name} names a folder of this machine"
+        for name, data in files.items()
+        if any(folder in data for folder in ours)
+    ]
     if package.suffix == ".whl":
         return found + wheel(package, files)
     if package.name.endswith(".tar.gz"):

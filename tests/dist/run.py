@@ -9,6 +9,7 @@ npm packages of this platform, and the crates. Nothing is uploaded.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -28,9 +29,19 @@ import users
 OUT: Final = ROOT / "dist"
 PYTHON: Final = ROOT / "bindings-python"
 NODE: Final = ROOT / "bindings-node"
-STAGE: Final = ROOT / "target" / "npm"
+TARGET: Final = ROOT / "target" / "dist"
+STAGE: Final = TARGET / "npm"
 CRATES: Final = ("spendrail-pricing", "spendrail")
 LICENCES: Final = ("LICENSE-MIT", "LICENSE-APACHE")
+
+
+def without_our_folders() -> None:
+    """What is built from here on tells nobody where it was built."""
+    sources = sorted(contents.CARGO_HOME.glob("registry/src/*"))
+    remap = [*((source, "/cargo") for source in sources), (contents.CARGO_HOME, "/cargo"), (ROOT, "/spendrail")]
+    # The later of two that fit wins.
+    flags = [f"--remap-path-prefix={ours}={told}" for ours, told in reversed(remap)]
+    os.environ |= {"CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags), "CARGO_TARGET_DIR": str(TARGET)}
 
 
 def call(*command: str | Path, folder: Path = ROOT) -> None:
@@ -72,13 +83,14 @@ def crates() -> list[Path]:
     names = [word for name in CRATES for word in ("--package", name)]
     call("cargo", "package", "--quiet", "--no-verify", "--allow-dirty", *names)
     version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
-    made = [ROOT / "target" / "package" / f"{name}-{version}.crate" for name in CRATES]
+    made = [TARGET / "package" / f"{name}-{version}.crate" for name in CRATES]
     return [Path(shutil.copy2(crate, OUT / crate.name)) for crate in made]
 
 
 def main(interpreter: str | None) -> int:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
+    without_our_folders()
     wheels = python()
     if interpreter is not None:
         wheels.append(free_threaded.build(interpreter, OUT, "--release"))

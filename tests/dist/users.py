@@ -130,8 +130,7 @@ def rust(crates: list[Path]) -> list[str]:
         manifest = '[package]\nname = "user"\nversion = "0.1.0"\nedition = "2024"\n[dependencies]\nspendrail = "0.1"\n'
         (where / "Cargo.toml").write_text(manifest + "[patch.crates-io]\n" + "\n".join(patched) + "\n")
         shutil.copy2(ROOT / "Cargo.lock", where / "Cargo.lock")
-        target = {"CARGO_TARGET_DIR": str(ROOT / "target" / "dist-user")}
-        return does("cargo run", ["cargo", "run", "--quiet", "--offline"], where, **target)
+        return does("cargo run", ["cargo", "run", "--quiet", "--offline"], where)
 
 
 def builder(sdist: Path) -> list[str]:
