@@ -10,13 +10,20 @@ fn main() -> ExitCode {
     let wanted = arguments.next().filter(|name| name != "all");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
     let seed = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(now);
+    let chosen: Vec<_> = targets::ALL
+        .iter()
+        .filter(|target| wanted.as_deref().is_none_or(|name| name == target.name))
+        .collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = targets::ALL.iter().map(|target| target.name).collect();
+        println!("there is no target of that name; there are: {}", names.join(", "));
+        return ExitCode::FAILURE;
+    }
     println!("seed {seed}");
     // A fault is told once, by us.
     std::panic::set_hook(Box::new(|_| {}));
     let mut failed = false;
-    for target in
-        targets::ALL.iter().filter(|target| wanted.as_deref().is_none_or(|name| name == target.name))
-    {
+    for target in chosen {
         let told = run(target, seed, Duration::from_secs(seconds));
         println!(
             "{}: {} inputs, {} of them good, the longest took {:?}",
