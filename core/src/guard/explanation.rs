@@ -292,7 +292,7 @@ m at p: 0.013828 USD
   web_search                 2        5 per 1000          0.01  prices.overrides[1], for tenant=acme, configuration spendrail.toml:11
   input_audio_second     10000  0.36 per 3600000       0.00044  1000 used, the minimum is billed, code p.toml:17, FACTORS
   total 0.013828 USD exactly, posted as 0.013828 USD";
-        let factors = "× 1.1 (modifier geo=us), × 0.5 (variant tier=flex), × 0.8 (override prices.overrides[0], for tenant=acme, configuration spendrail.toml:6)";
+        let factors = "× 1.1 (modifier geo=us, code p.toml:4), × 0.5 (variant tier=flex, code p.toml:19), × 0.8 (override prices.overrides[0], for tenant=acme, configuration spendrail.toml:6)";
         let version = text.split("version ").nth(1).unwrap().split('\n').next().unwrap();
         assert_eq!(text, expected.replace("VERSION", version).replace("FACTORS", factors));
     }
