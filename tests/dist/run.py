@@ -69,6 +69,9 @@ def pack(package: Path) -> Path:
     for name in ("package.json", *manifest["files"]):
         source = package / name
         (shutil.copytree if source.is_dir() else shutil.copy2)(source, stage / name)
+    # Of licences npm packs by itself only one that is called LICENSE.
+    said = {**manifest, "files": [*manifest["files"], *LICENCES]}
+    (stage / "package.json").write_text(json.dumps(said, indent=2) + "\n")
     for name in (*LICENCES, "README.md"):
         own = package / name
         shutil.copy2(own if own.exists() else ROOT / name, stage / name)
