@@ -172,14 +172,19 @@ def test_a_timeout_of_asyncio(guard: spendrail.Guard, provider: Provider, stream
 @pytest.mark.parametrize("streams", [False, True])
 def test_a_person_presses_control_c(guard: spendrail.Guard, gpt: Any, streams: bool) -> None:
     create, model = resource(guard, gpt)
+    # Who runs the tests in the background has it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        if streams:
-            for _ in create.create(model=model, stream=True, extra_headers=SLOWLY, **ASK):
-                pass
-        else:
-            create.create(model=model, extra_headers=script("delay_ms=3000"), **ASK)
-        time.sleep(3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            if streams:
+                for _ in create.create(model=model, stream=True, extra_headers=SLOWLY, **ASK):
+                    pass
+            else:
+                create.create(model=model, extra_headers=script("delay_ms=3000"), **ASK)
+            time.sleep(3)
+    finally:
+        signal.signal(signal.SIGINT, before)
     (left_early if streams else lost)(guard)
 
 
