@@ -7,6 +7,7 @@
 //! Start at [`Guard`]. `ARCHITECTURE.md` follows one call through the files.
 
 mod apart;
+mod boxed;
 pub mod catalog;
 pub mod clock;
 pub mod codes;

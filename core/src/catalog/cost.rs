@@ -3,7 +3,7 @@
 use super::context::{PriceContext, Tier};
 use super::entry::ModelEntry;
 use super::period::{Multiplier, Period};
-use super::rates::{Factor, Rate, Table};
+use super::rates::{Factor, Rate, Sheet, Table};
 use crate::values::usage::Per;
 use crate::values::{AttoUsd, Bucket, Usage};
 use smallvec::SmallVec;
@@ -135,18 +135,24 @@ impl ModelEntry {
         context: &PriceContext,
         tier: Option<Tier>,
     ) {
-        let table = period.sheet(context, tier).table(|| usage.total_input());
         let mut active: SmallVec<[&Multiplier; 4]> = SmallVec::new();
         for multiplier in self.multipliers(period) {
             if multiplier.span.contains(context.at) && multiplier.when.holds(context, tier) {
                 active.push(multiplier);
             }
         }
+        self.write_lines(cost, period.sheet(context, tier), &active, usage);
+    }
+
+    /// A line per bucket.
+    #[inline]
+    pub(super) fn write_lines(&self, cost: &mut Cost, sheet: &Sheet, active: &[&Multiplier], usage: &Usage) {
+        let table = sheet.table(|| usage.total_input());
         for (bucket, quantity) in usage.iter() {
-            self.add_line(cost, table, &active, bucket, quantity);
+            self.add_line(cost, table, active, bucket, quantity);
         }
         if table.lists(Bucket::Request) && usage.get(Bucket::Request) == 0 && !usage.is_empty() {
-            self.add_line(cost, table, &active, Bucket::Request, 1);
+            self.add_line(cost, table, active, Bucket::Request, 1);
         }
     }
 

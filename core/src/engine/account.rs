@@ -69,6 +69,7 @@ impl Account {
     }
 
     /// What is left; negative after an over-run or when the limit was lowered.
+    #[inline]
     pub(super) fn available(&self) -> i64 {
         let base = self.limit.checked_add(self.topped_up);
         let taken = self.spent.checked_add(self.held).and_then(|sum| sum.checked_add(self.unconfirmed));
@@ -100,12 +101,14 @@ impl Account {
 
     /// Moves by the difference between what a leg contributed and what it contributes from now on. Returns the
     /// alerts that are newly reached, one bit each.
+    #[inline]
     pub(super) fn post(&mut self, leg: &mut Leg, next: Contribution, now: Timestamp) -> u16 {
-        let before = std::mem::replace(&mut leg.now, next);
+        let before = leg.now;
         shift(&mut self.held, before.held, next.held);
         shift(&mut self.unconfirmed, before.unconfirmed, next.unconfirmed);
         shift(&mut self.freed, before.freed, next.freed);
         shift(&mut self.spent, before.spent, next.spent);
+        leg.now = next;
         self.touched = now;
         if self.rule.alerts.is_empty() || next.spent <= before.spent {
             return 0;
@@ -155,6 +158,7 @@ impl Account {
     }
 
     /// The alerts that are newly reached, as places in the rule's list; they are marked as sent.
+    #[inline(never)]
     fn newly_reached(&mut self) -> u16 {
         let fresh = self.reached() & !self.alerted;
         self.alerted |= fresh;

@@ -28,6 +28,7 @@ pub struct Estimate {
 /// # Errors
 /// The reason why there is no bound: `unbounded_input`, `unbounded_output`, `unpriced_bucket`, or `amount_too_large`
 /// as the code of a refusal.
+#[inline]
 pub fn estimate(
     call: &Call,
     entry: Option<&ModelEntry>,
@@ -107,6 +108,7 @@ fn add_other(
 ///
 /// # Errors
 /// As [`estimate`].
+#[inline]
 pub fn estimate_of(
     call: &Call,
     entry: Option<&ModelEntry>,
@@ -126,6 +128,7 @@ pub fn estimate_of(
     })
 }
 
+#[inline]
 fn worst_cost(
     call: &Call,
     entry: Option<&ModelEntry>,

@@ -14,44 +14,33 @@ const WINDOW_BYTES: usize = 8;
 const IN_PLACE: usize = 256;
 
 /// The keys of a call's accounts, in one buffer: built without allocating for ordinary labels.
-#[derive(Clone, Debug)]
-pub struct AccountKeys {
-    length: usize,
-    in_place: [u8; IN_PLACE],
-    /// Everything, from the moment when it does not fit in place.
-    spilled: Vec<u8>,
-}
-
-impl Default for AccountKeys {
-    fn default() -> Self {
-        Self { length: 0, in_place: [0; IN_PLACE], spilled: Vec::new() }
-    }
-}
+#[derive(Clone, Debug, Default)]
+pub struct AccountKeys(SmallVec<[u8; IN_PLACE]>);
 
 impl AccountKeys {
     /// Appends the key of a budget's account for these facts; the window's start follows with
     /// [`AccountKeys::push_window`].
     pub fn push_budget(&mut self, id: BudgetId, budget: &Budget, facts: &Facts<'_>) -> Range<usize> {
-        let start = self.length;
+        let start = self.0.len();
         self.push(&id.0.to_le_bytes());
         for dimension in &budget.per {
             self.push_value(facts.get(dimension));
         }
-        start..self.length
+        start..self.0.len()
     }
 
     /// Appends the key of a run's account.
     pub fn push_run(&mut self, id: BudgetId, frame: &RunFrame) -> Range<usize> {
-        let start = self.length;
+        let start = self.0.len();
         self.push(&id.0.to_le_bytes());
         self.push_value(Some(&frame.id));
-        self.push_window(start..self.length, Window::LIFETIME.start)
+        self.push_window(start..self.0.len(), Window::LIFETIME.start)
     }
 
     /// Appends the window's start to the key that was pushed last.
     pub fn push_window(&mut self, key: Range<usize>, start: Timestamp) -> Range<usize> {
         self.push(&start.nanos().to_le_bytes());
-        key.start..self.length
+        key.start..self.0.len()
     }
 
     /// A missing value is one zero byte; a present one is its length plus one, then its bytes: no two lists of
@@ -65,27 +54,13 @@ impl AccountKeys {
 
     #[inline]
     fn push(&mut self, bytes: &[u8]) {
-        let end = self.length.saturating_add(bytes.len());
-        match self.in_place.get_mut(self.length..end) {
-            Some(room) => room.copy_from_slice(bytes),
-            None => self.spill(bytes),
-        }
-        self.length = end;
-    }
-
-    #[cold]
-    fn spill(&mut self, bytes: &[u8]) {
-        if self.spilled.is_empty() {
-            self.spilled.extend(self.in_place.iter().take(self.length));
-        }
-        self.spilled.extend_from_slice(bytes);
+        self.0.extend_from_slice(bytes);
     }
 
     /// The bytes of a key.
     #[must_use]
     pub fn get(&self, key: &Range<usize>) -> &[u8] {
-        let all = if self.spilled.is_empty() { self.in_place.as_slice() } else { &self.spilled };
-        all.get(key.clone()).unwrap_or(&[])
+        self.0.get(key.clone()).unwrap_or(&[])
     }
 }
 
@@ -137,7 +112,7 @@ mod tests {
             keys.push_value(value);
         }
         let mut key = vec![1, 0, 0, 0];
-        key.extend_from_slice(keys.get(&(0..keys.length)));
+        key.extend_from_slice(keys.get(&(0..keys.0.len())));
         key.extend_from_slice(&[0; 8]);
         assert_eq!(values(&key).as_slice(), [None, Some("-"), Some(""), Some("a\0b")]);
     }
@@ -148,7 +123,7 @@ mod tests {
         for byte in 0..=u8::MAX {
             keys.push(&[byte; 9]);
             plain.extend_from_slice(&[byte; 9]);
-            assert_eq!(keys.get(&(0..keys.length)), plain);
+            assert_eq!(keys.get(&(0..keys.0.len())), plain);
         }
     }
 }

@@ -21,5 +21,5 @@ pub use estimate::{Estimate, estimate, estimate_of};
 pub use hold::{HoldKey, Pinned, Remaining, Settled};
 pub use key::AccountKeys;
 pub use outline::Outline;
-pub use plan::{Plan, PlannedLeg, RunFrame, limit_key, plan};
+pub use plan::{Accounts, Plan, PlannedLeg, RunFrame, limit_key, plan};
 pub use quantities::Quantities;

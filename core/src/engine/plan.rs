@@ -1,12 +1,12 @@
 //! From a call to its legs, without seeing an account.
 
 use super::account::{Account, Balance};
-use super::books::{Hint, LegRequest};
+use super::books::LegRequest;
 use super::command::{Call, CallKind};
 use super::denial::Refusal;
 use super::estimate::{Estimate, estimate};
 use super::key::{self, AccountKeys};
-use super::outline::Outline;
+use super::outline::{Outline, OutlinedLeg};
 use crate::catalog::ModelEntry;
 use crate::codes::Code;
 use crate::error::{Error, Result};
@@ -45,8 +45,6 @@ pub struct PlannedLeg<'r> {
     pub window: Window,
     /// Its limit.
     pub limit: i64,
-    /// Where it was found the last time, if its plan was kept.
-    pub hint: Option<&'r Hint>,
 }
 
 impl<'r> PlannedLeg<'r> {
@@ -56,8 +54,28 @@ impl<'r> PlannedLeg<'r> {
     where
         'r: 'a,
     {
-        let Self { rule, ref key, hash, window, limit, hint } = *self;
-        LegRequest { rule, key: keys.get(key), hash, window, limit, hint }
+        let Self { rule, ref key, hash, window, limit } = *self;
+        LegRequest { rule, key: keys.get(key), hash, window, limit, hint: None }
+    }
+}
+
+/// All accounts of a call: those of the outline that was kept for it, then those that were planned for it alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Accounts<'a> {
+    outlined: &'a [OutlinedLeg],
+    legs: &'a [PlannedLeg<'a>],
+    keys: &'a AccountKeys,
+}
+
+impl<'a> Accounts<'a> {
+    /// As the books want them, in the order of the plan.
+    #[inline]
+    pub(super) fn requests(&self) -> impl Iterator<Item = LegRequest<'a>> + use<'a> {
+        let keys = self.keys;
+        self.outlined
+            .iter()
+            .map(OutlinedLeg::request)
+            .chain(self.legs.iter().map(move |leg| leg.request(keys)))
     }
 }
 
@@ -68,10 +86,12 @@ pub struct Plan<'r> {
     pub entry: Option<Cow<'r, Arc<ModelEntry>>>,
     /// The worst case.
     pub estimate: Estimate,
-    /// The accounts.
+    /// The accounts of the kept outline, if there is one; they come before the others.
+    outlined: &'r [OutlinedLeg],
+    /// The accounts that are not in it.
     pub legs: SmallVec<[PlannedLeg<'r>; 4]>,
-    /// Their keys; those of a kept outline, until a run adds its own.
-    pub keys: Cow<'r, AccountKeys>,
+    /// Their keys.
+    pub keys: AccountKeys,
     /// Why it must not be made, whatever the accounts say.
     pub refusal: Option<Refusal>,
 }
@@ -187,8 +207,9 @@ impl<'r> Plan<'r> {
         Self {
             entry: None,
             estimate: Estimate::default(),
+            outlined: &[],
             legs: SmallVec::new(),
-            keys: Cow::Owned(AccountKeys::default()),
+            keys: AccountKeys::default(),
             refusal: None,
         }
     }
@@ -209,14 +230,20 @@ impl<'r> Plan<'r> {
         outline: Option<&'r Outline>,
     ) -> Result<()> {
         match outline {
-            Some(outline) => outline.draw(self),
+            Some(outline) => {
+                self.entry = Some(Cow::Borrowed(outline.entry()));
+                self.outlined = outline.legs();
+            }
             None => self.find_accounts(call, scope, rules, now)?,
         }
         let stopped = |first: &Refusal| matches!(first.code, Code::Stopped | Code::ScopeMissing);
         if let Some(why) = out_of_time(frames, now) {
             self.refusal = Some(self.refusal.take().filter(stopped).unwrap_or(why));
         }
-        let others = other_models(call, scope, rules, &mut self.refusal);
+        let others = match call.other_models.is_empty() {
+            true => SmallVec::new(),
+            false => other_models(call, scope, rules, &mut self.refusal),
+        };
         self.estimate = match estimate(call, self.entry.as_deref().map(|entry| &**entry), &others, now) {
             Ok(estimate) => estimate,
             Err(why) if why.code == Code::AmountTooLarge => {
@@ -266,13 +293,13 @@ impl<'r> Plan<'r> {
         rules: &'r Rules,
         now: Timestamp,
     ) {
-        let keys = self.keys.to_mut();
+        let keys = &mut self.keys;
         let key = keys.push_budget(active.rule.id, &active.budget, facts);
         let (limit, clock) = rules.limits_of(active, facts, keys.get(&key));
         let window = clock.at(now);
         let key = keys.push_window(key, window.start);
         let hash = key::hash(keys.get(&key));
-        self.legs.push(PlannedLeg { rule: &active.rule, key, hash, window, limit, hint: None });
+        self.legs.push(PlannedLeg { rule: &active.rule, key, hash, window, limit });
     }
 
     /// Adds the accounts of runs.
@@ -280,25 +307,34 @@ impl<'r> Plan<'r> {
         for frame in frames {
             for (rule, limit) in rules.run_rules(frame.enforce).iter().zip(limits_of_run(&frame.limits)) {
                 let Some(limit) = limit else { continue };
-                let keys = self.keys.to_mut();
-                let key = keys.push_run(rule.id, frame);
-                let hash = key::hash(keys.get(&key));
+                let key = self.keys.push_run(rule.id, frame);
+                let hash = key::hash(self.keys.get(&key));
                 let window = Window::LIFETIME;
-                self.legs.push(PlannedLeg { rule, key, hash, window, limit, hint: None });
+                self.legs.push(PlannedLeg { rule, key, hash, window, limit });
             }
         }
     }
 
     fn bounded(&self) -> Result<()> {
-        if self.legs.len() > LEGS_PER_CALL_MAX { Err(self.too_many()) } else { Ok(()) }
+        if self.count() > LEGS_PER_CALL_MAX { Err(self.too_many()) } else { Ok(()) }
+    }
+
+    fn count(&self) -> usize {
+        self.outlined.len().saturating_add(self.legs.len())
     }
 
     fn too_many(&self) -> Error {
         let message = format!(
             "{} accounts or more for one call, at most {LEGS_PER_CALL_MAX} are possible",
-            self.legs.len()
+            self.count()
         );
         Error::new(Code::TooManyLegs, message).hint("use fewer budgets, or runs that are less deep")
+    }
+
+    /// The accounts, as a ledger wants them.
+    #[must_use]
+    pub fn accounts(&self) -> Accounts<'_> {
+        Accounts { outlined: self.outlined, legs: &self.legs, keys: &self.keys }
     }
 
     /// One leg as the books want it.

@@ -14,6 +14,7 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
+    #[inline]
     pub(super) fn insert(&mut self, value: T) -> u32 {
         let reused = self.free.pop();
         if let Some(slot) = reused
@@ -44,10 +45,12 @@ impl<T> Slots<T> {
         }
     }
 
+    #[inline]
     pub(super) fn get(&self, slot: u32) -> Option<&T> {
         self.places.get(usize::try_from(slot).ok()?)?.as_ref()
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
         self.places.get_mut(usize::try_from(slot).ok()?)?.as_mut()
     }

@@ -6,6 +6,7 @@ use super::report;
 use super::run::RunState;
 use super::state::State;
 use super::subject::Subject;
+use crate::boxed::boxed;
 use crate::codes::Code;
 use crate::engine::{
     Call, CallKind, Decision, Denial, Failure, HoldKey, HoldOutcome, HoldRequest, Pinned, Plan, Quantities,
@@ -16,6 +17,7 @@ use crate::policy::{Enforce, Mode};
 use crate::rules::Rules;
 use crate::telemetry::{self, Flags, SpanIds};
 use crate::values::{Id, Scope, Timestamp};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -49,25 +51,32 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
     open(state)?;
     state.start();
     call.valid()?;
-    let rules = state.rules.load();
-    let mode = state.mode(&rules);
-    let scope = scope_of(call, run);
+    let scope = &*scope_of(call, run);
     let now = state.now();
+    let found = state.outlines.find(call, scope, now);
+    let loaded;
+    let rules = match found.rules() {
+        Some(rules) => rules,
+        None => {
+            loaded = state.rules.load();
+            &*loaded
+        }
+    };
+    let mode = state.mode(rules);
     if mode == Mode::Off {
-        return Ok(Outcome::Held(unguarded(state, &rules, call, run, &scope, now)));
+        return Ok(Outcome::Held(unguarded(state, rules, call, run, scope, now)));
     }
-    let content = if call.id.is_some() { call.content(&scope) } else { 0 };
+    let content = if call.id.is_some() { call.content(scope) } else { 0 };
     if let Some(name) = &call.id
         && let Some((key, Some(pinned))) = state.ledger.known(name, content)?
     {
         // The same call again is the same answer, before anything is asked that may have changed since.
-        return Ok(Outcome::Held(again(state, call, run, &scope, key, &pinned)));
+        return Ok(Outcome::Held(again(state, call, run, scope, key, &pinned)));
     }
     let frames: &[RunFrame] = run.map_or(&[], |run| &run.frames);
-    let found = state.outlines.find(call, &scope, &rules, now);
     let mut plan = Plan::empty();
-    plan.fill(call, &scope, &rules, frames, now, found.outline())?;
-    found.keep(call, &scope, &plan, &rules);
+    plan.fill(call, scope, rules, frames, now, found.outline())?;
+    found.keep(call, scope, &plan, rules);
     let force = mode == Mode::Observe;
     let looped = run.and_then(|run| repeats(call, run, &mut plan, force));
     let above = call.parent.or_else(|| run.and_then(|run| run.as_parent()));
@@ -82,19 +91,18 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
     };
     if let Some(refusal) = plan.refusal.take_if(|_| !force) {
         undo();
-        return Ok(deny(state, call, &scope, span, Denial::refused(refusal, now)));
+        return Ok(deny(state, call, scope, span, Denial::refused(refusal, now)));
     }
     let id = state.ids.next();
     let pinned = call.id.is_some().then(|| {
         let (entry, estimate) = (plan.entry.as_deref().cloned(), plan.estimate);
-        Arc::new(Pinned { rules: Arc::clone(&rules), entry, estimate, started: now })
+        Arc::new(Pinned { rules: Arc::clone(rules), entry, estimate, started: now })
     });
     let request = HoldRequest {
         id: id.0,
         name: call.id.as_ref(),
         content,
-        legs: &plan.legs,
-        keys: &plan.keys,
+        accounts: plan.accounts(),
         amounts: &plan.estimate.quantities,
         deadline: now.saturating_add(rules.policy.ledger.max_call_duration),
         generation: rules.generation,
@@ -107,13 +115,13 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
             undo();
             let pinned =
                 known.or(pinned).ok_or_else(|| Error::new(Code::Internal, "a known id without an answer"))?;
-            return Ok(Outcome::Held(again(state, call, run, &scope, key, &pinned)));
+            return Ok(Outcome::Held(again(state, call, run, scope, key, &pinned)));
         }
         Ok(HoldOutcome::Denied(failures)) => {
             undo();
             let mut denial = Denial::by_accounts(failures, now);
             denial.max_output_tokens = output_that_fits(call, &plan, &denial, now);
-            return Ok(deny(state, call, &scope, span, denial));
+            return Ok(deny(state, call, scope, span, denial));
         }
         Ok(HoldOutcome::TooManyAccounts) => {
             let most = rules.policy.ledger.max_accounts;
@@ -121,7 +129,7 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
             let refusal = Refusal::new(Code::TooManyAccounts, "the ledger", &detail);
             if !force {
                 undo();
-                return Ok(deny(state, call, &scope, span, Denial::refused(refusal, now)));
+                return Ok(deny(state, call, scope, span, Denial::refused(refusal, now)));
             }
             // What only observes lets the call pass, and has no place to count it.
             plan.refusal.get_or_insert(refusal);
@@ -132,12 +140,13 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
             return Err(error);
         }
     };
-    let held = Held {
+    let subject = match found.subject() {
+        Some(subject) => Arc::clone(subject),
+        None => Arc::new(Subject::of(call, scope, plan.entry.as_deref(), &rules.legend)),
+    };
+    let held = boxed!(Held {
         state: Arc::clone(state),
-        subject: found.subject().map_or_else(
-            || Arc::new(Subject::of(call, &scope, plan.entry.as_deref(), &rules.legend)),
-            Arc::clone,
-        ),
+        subject,
         run: run.cloned(),
         key,
         context: call.context.clone(),
@@ -151,9 +160,9 @@ pub(super) fn try_reserve(state: &Arc<State>, call: &Call, run: Option<&Arc<RunS
         would_deny: would_deny(&plan, &failures, now),
         stream: None,
         lost_attempts: 0,
-        rules: Arc::clone(&rules),
-    };
-    Ok(Outcome::Held(Hold::new(Box::new(held), key.map_or(id, |key| Id(key.id())), false, failures)))
+        rules: Arc::clone(rules),
+    });
+    Ok(Outcome::Held(Hold::new(held, key.map_or(id, |key| Id(key.id())), false, failures)))
 }
 
 /// The hold of a call that was answered before, as it was answered.
@@ -250,15 +259,15 @@ pub(super) fn open(state: &State) -> Result<()> {
 }
 
 /// The call's own labels, inside those of its run.
-fn scope_of(call: &Call, run: Option<&Arc<RunState>>) -> Arc<Scope> {
+fn scope_of<'a>(call: &'a Call, run: Option<&'a Arc<RunState>>) -> Cow<'a, Arc<Scope>> {
     match run {
-        None => Arc::clone(&call.scope),
-        Some(run) if call.scope_is_whole && call.scope.run == run.scope.run => Arc::clone(&call.scope),
-        Some(run) if *call.scope == Scope::default() => Arc::clone(&run.scope),
+        None => Cow::Borrowed(&call.scope),
+        Some(run) if call.scope_is_whole && call.scope.run == run.scope.run => Cow::Borrowed(&call.scope),
+        Some(run) if *call.scope == Scope::default() => Cow::Borrowed(&run.scope),
         Some(run) => {
             let mut scope = call.scope.inside(&run.scope);
             scope.run.clone_from(&run.scope.run);
-            Arc::new(scope)
+            Cow::Owned(Arc::new(scope))
         }
     }
 }

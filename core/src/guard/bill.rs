@@ -2,8 +2,9 @@
 
 use super::hold::Held;
 use super::receipt::{Facts, Receipt, Reported};
+use crate::boxed::boxed;
 use crate::catalog::normalise::{Anomaly, Reply, Rule};
-use crate::catalog::{Cost, ModelEntry, PriceContext, StandIn};
+use crate::catalog::{Cost, ModelEntry, PriceContext, StandIn, Tier};
 use crate::engine::Quantities;
 use crate::rules::{Priced, Unpriced, UnpricedWhat};
 use crate::telemetry::Flags;
@@ -59,7 +60,7 @@ impl Bill {
 
     #[inline]
     fn empty(held: &Held) -> Self {
-        let receipt = Receipt::new(Facts {
+        let receipt = Receipt::new(boxed!(Facts {
             id: Id(0),
             subject: Arc::clone(&held.subject),
             response_model: None,
@@ -72,7 +73,7 @@ impl Bill {
             anomalies: Vec::new(),
             remaining: SmallVec::new(),
             reported: None,
-        });
+        }));
         Self { receipt, reply: None, unpriced: None, forgiven: None, open_ended: false }
     }
 
@@ -104,22 +105,18 @@ impl Bill {
 
     fn price(&mut self, held: &Held, usage: &Usage, reply: Option<&Reply>, now: Timestamp) {
         let served = reply.and_then(|reply| reply.model.as_ref());
-        let context = context(held, reply, now);
         self.receipt.usage = Some(*usage);
         match served_by(held, served.map(|model| &**model)) {
-            Served::Known(entry) => {
-                entry.write_cost(&mut self.receipt.cost, usage, &context);
-                self.look_at(&entry, 0);
-            }
+            Served::Known(entry) => self.price_by(&entry, held, usage, reply, now),
             Served::Unknown(requested, what) => {
                 self.unknown(served, what);
                 if let Some(entry) = requested {
-                    entry.write_cost(&mut self.receipt.cost, usage, &context);
-                    self.look_at(entry, 0);
+                    self.price_by(entry, held, usage, reply, now);
                 }
             }
         }
         if let Some(reply) = reply.filter(|reply| !reply.parts.is_empty()) {
+            let context = context(held, Some(reply), now);
             self.receipt.usage = reply.combined_usage();
             for part in &reply.parts {
                 let before = self.receipt.cost.unpriced.len();
@@ -138,6 +135,23 @@ impl Bill {
             // Unknown is not free: not less than what was thought to be the worst case.
             receipt.posted = receipt.posted.max(receipt.reserved);
         }
+    }
+
+    #[inline]
+    fn price_by(
+        &mut self,
+        entry: &ModelEntry,
+        held: &Held,
+        usage: &Usage,
+        reply: Option<&Reply>,
+        now: Timestamp,
+    ) {
+        let cost = &mut self.receipt.cost;
+        let plain = is_plain(held, reply).then(|| entry.write_plain_cost(cost, usage, held.started));
+        if plain.flatten().is_none() {
+            entry.write_cost(&mut self.receipt.cost, usage, &context(held, reply, now));
+        }
+        self.look_at(entry, 0);
     }
 
     /// Looks at what was just priced: is the entry one that stands in, and did it lack a rate? `before`: how many
@@ -299,6 +313,17 @@ fn served_by<'h>(held: &'h Held, served: Option<&str>) -> Served<'h> {
         },
         Priced::Unknown | Priced::Ambiguous(_) => Served::Unknown(pinned, Otherwise::Denied),
     }
+}
+
+/// Nothing selects the rates but the instant: no word in the request, and none in the reply beyond the standard tier.
+fn is_plain(held: &Held, reply: Option<&Reply>) -> bool {
+    let asked = held.context.as_ref().is_none_or(|context| context.plain().is_some());
+    let said = |reply: &Reply| {
+        let Reply { tier: None | Some(Tier::Standard), speed, geo, .. } = reply else { return true };
+        let Reply { search_context, search_type, size, quality, .. } = reply;
+        [speed, geo, search_context, search_type, size, quality].into_iter().any(Option::is_some)
+    };
+    asked && !reply.is_some_and(said)
 }
 
 /// What selects the rates: the served tier beats the one that was asked for.

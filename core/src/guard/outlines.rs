@@ -19,6 +19,8 @@ const KEPT_MAX: usize = 256;
 #[derive(Debug)]
 pub(super) struct Outlines {
     slots: Box<[Slot]>,
+    /// The snapshot that is in force: what was kept under another one does not hold.
+    generation: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -35,40 +37,53 @@ pub(super) struct Kept {
     /// As the call names it.
     provider: Option<Label>,
     subject: Arc<Subject>,
+    /// What it was made of.
+    rules: Arc<Rules>,
     outline: Outline,
 }
 
 /// What was found for a call.
 pub(super) struct Found<'a> {
     kept: Guard<Option<Arc<Kept>>>,
-    slot: Option<(&'a Slot, u64)>,
+    missed: Option<Missed<'a>>,
 }
 
-impl Default for Outlines {
-    fn default() -> Self {
-        Self { slots: (0..KEPT_MAX).map(|_| Slot::default()).collect() }
-    }
+/// Where it would be kept.
+struct Missed<'a> {
+    slot: &'a Slot,
+    tag: u64,
+    /// [`Outlines::generation`]
+    generation: &'a AtomicU64,
 }
 
 impl Outlines {
-    /// Looks for a call's outline.
-    #[inline]
-    pub(super) fn find(&self, call: &Call, scope: &Arc<Scope>, rules: &Rules, now: Timestamp) -> Found<'_> {
-        let missed = Found { kept: Guard::from_inner(None), slot: None };
-        if call.kind != CallKind::Model {
-            return missed;
-        }
-        let tag = tag(call, scope);
-        let Some(slot) = self.slots.get(place(tag)) else { return missed };
-        let kept = slot.kept.load();
-        if kept.as_ref().is_some_and(|kept| kept.is_of(call, scope) && kept.outline.holds(rules, now)) {
-            return Found { kept, slot: None };
-        }
-        Found { slot: Some((slot, tag)), ..missed }
+    /// None yet, under the rules of this generation.
+    pub(super) fn new(generation: u64) -> Self {
+        let slots = (0..KEPT_MAX).map(|_| Slot::default()).collect();
+        Self { slots, generation: AtomicU64::new(generation) }
     }
 
-    /// Forgets everything: the rules have changed.
-    pub(super) fn clear(&self) {
+    /// Looks for a call's outline.
+    #[inline]
+    pub(super) fn find(&self, call: &Call, scope: &Arc<Scope>, now: Timestamp) -> Found<'_> {
+        let nothing = Found { kept: Guard::from_inner(None), missed: None };
+        if call.kind != CallKind::Model {
+            return nothing;
+        }
+        let tag = tag(call, scope);
+        let Some(slot) = self.slots.get(place(tag)) else { return nothing };
+        let kept = slot.kept.load();
+        let generation = self.generation.load(Ordering::Acquire);
+        let holds = |kept: &Arc<Kept>| kept.rules.generation == generation && kept.outline.holds(now);
+        if kept.as_ref().is_some_and(|kept| kept.is_of(call, scope) && holds(kept)) {
+            return Found { kept, missed: None };
+        }
+        Found { missed: Some(Missed { slot, tag, generation: &self.generation }), ..nothing }
+    }
+
+    /// Forgets everything: other rules are in force.
+    pub(super) fn renew(&self, generation: u64) {
+        self.generation.store(generation, Ordering::SeqCst);
         for slot in &self.slots {
             slot.kept.store(None);
         }
@@ -82,6 +97,12 @@ impl Found<'_> {
         self.kept.as_ref().map(|kept| &kept.outline)
     }
 
+    /// The rules that it holds under, which are those in force.
+    #[inline]
+    pub(super) fn rules(&self) -> Option<&Arc<Rules>> {
+        self.kept.as_ref().map(|kept| &kept.rules)
+    }
+
     /// What the call has in common with the one that the outline was made for.
     #[inline]
     pub(super) fn subject(&self) -> Option<&Arc<Subject>> {
@@ -90,20 +111,26 @@ impl Found<'_> {
 
     /// Keeps what had to be planned, if it was not found for the second time in a row.
     #[inline]
-    pub(super) fn keep(&self, call: &Call, scope: &Arc<Scope>, plan: &Plan<'_>, rules: &Rules) {
-        let Some((slot, tag)) = self.slot else { return };
-        if slot.missed.swap(tag, Ordering::Relaxed) == tag {
-            slot.keep(call, scope, plan, rules);
+    pub(super) fn keep(&self, call: &Call, scope: &Arc<Scope>, plan: &Plan<'_>, rules: &Arc<Rules>) {
+        let Some(missed) = &self.missed else { return };
+        if missed.slot.missed.swap(missed.tag, Ordering::Relaxed) == missed.tag {
+            missed.keep(call, scope, plan, rules);
         }
     }
 }
 
-impl Slot {
+impl Missed<'_> {
     #[cold]
-    fn keep(&self, call: &Call, scope: &Arc<Scope>, plan: &Plan<'_>, rules: &Rules) {
+    fn keep(&self, call: &Call, scope: &Arc<Scope>, plan: &Plan<'_>, rules: &Arc<Rules>) {
         let Some(outline) = Outline::of(plan, rules) else { return };
         let subject = Arc::new(Subject::of(call, scope, plan.entry.as_deref(), &rules.legend));
-        self.kept.store(Some(Arc::new(Kept { provider: call.provider.clone(), subject, outline })));
+        let (provider, rules) = (call.provider.clone(), Arc::clone(rules));
+        let generation = rules.generation;
+        self.slot.kept.store(Some(Arc::new(Kept { provider, subject, rules, outline })));
+        // Rules that were replaced meanwhile must not stay in memory because of it.
+        if self.generation.load(Ordering::SeqCst) != generation {
+            self.slot.kept.store(None);
+        }
     }
 }
 

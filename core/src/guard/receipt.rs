@@ -113,8 +113,8 @@ impl Reported {
 const NANO: u128 = 1_000_000_000;
 
 impl Receipt {
-    pub(super) fn new(facts: Facts) -> Self {
-        Self(Box::new(facts))
+    pub(super) fn new(facts: Box<Facts>) -> Self {
+        Self(facts)
     }
 
     /// Takes in what the ledger says of the settle.

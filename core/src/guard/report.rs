@@ -3,6 +3,7 @@
 use super::Receipt;
 use super::hold::Held;
 use super::state::State;
+use crate::boxed::boxed;
 use crate::catalog::normalise::Reply;
 use crate::engine::{Call, CallKind, Denial, Quantities};
 use crate::telemetry::{
@@ -120,7 +121,7 @@ fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
             outcome,
             would_deny,
         })),
-        None => Record::Inference(Box::new(InferenceRecord {
+        None => Record::Inference(boxed!(InferenceRecord {
             span,
             operation,
             started,

@@ -83,8 +83,8 @@ impl State {
         Ok(Arc::new(Self {
             setup,
             fork_generation: fork::generation(),
+            outlines: Outlines::new(rules.generation),
             rules: ArcSwap::from_pointee(rules),
-            outlines: Outlines::default(),
             ledger: Arc::new(MemoryLedger::new(limits)),
             ids: Apart(IdMaker::new()),
             recorder,
@@ -122,8 +122,9 @@ impl State {
 
     /// Puts another snapshot in force. Whoever calls holds `changing`.
     pub(super) fn swap_rules(&self, next: Arc<Rules>) {
+        let generation = next.generation;
         self.rules.store(next);
-        self.outlines.clear();
+        self.outlines.renew(generation);
     }
 
     pub(super) fn mode(&self, rules: &Rules) -> Mode {

@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     enabled: AtomicBool,
     /// Made by the first record, so that an idle guard holds no memory for it.
     queue: OnceLock<ArrayQueue<Record>>,
-    /// Records accepted. Every `wake_every`th wakes the exporter.
+    /// Records accepted, or nearly. Every `wake_every`th wakes the exporter.
     pushed: Apart<AtomicU64>,
     /// A power of two.
     wake_every: u64,
@@ -151,7 +151,9 @@ impl Shared {
         if queue.push(record).is_err() {
             self.dropped_records.fetch_add(1, Ordering::Relaxed);
         }
-        let pushed = self.pushed.fetch_add(1, Ordering::Relaxed);
+        // Not one step: threads that overtake each other lose a count, and the exporter is woken a record later.
+        let pushed = self.pushed.load(Ordering::Relaxed);
+        self.pushed.store(pushed.wrapping_add(1), Ordering::Relaxed);
         let last = self.wake_every.wrapping_sub(1);
         if pushed & last == last {
             self.wake.notify_one();

@@ -6,12 +6,22 @@ use crate::engine::denial::Failure;
 use crate::engine::hold::{Hold, HoldKey, Leg, Legs, Pinned, State};
 use crate::error::{Error, Result};
 use crate::policy::Enforce;
-use crate::values::{Label, Timestamp};
+use crate::values::{Label, Timestamp, Unit};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// The account of a leg is not there yet.
 const NO_PLACE: u32 = u32::MAX;
+
+/// What a leg will be: the place of its account, and what is taken there.
+#[derive(Clone, Copy)]
+struct Part {
+    account: u32,
+    unit: Unit,
+    amount: i64,
+}
+
+type Parts = SmallVec<[Part; 8]>;
 
 impl Books {
     /// Holds the amounts on all accounts, or on none.
@@ -26,10 +36,10 @@ impl Books {
             return Ok(HoldOutcome::Repeated(key, pinned));
         }
         self.expire_due(now);
-        let mut legs: Legs = SmallVec::new();
+        let mut parts = Parts::new();
         let mut failures = Vec::new();
         let (mut denied, mut missing) = (false, 0usize);
-        for leg in request.accounts() {
+        for leg in request.accounts.requests() {
             let place = self.find_leg(&leg);
             let wanted = request.amounts.of(leg.rule.unit);
             let account = place.and_then(|at| self.accounts.get_mut(at));
@@ -48,15 +58,15 @@ impl Books {
                 denied |= leg.rule.enforce == Enforce::Hard && !request.force;
                 failures.push(self.failure(&leg, place, wanted, now));
             }
-            legs.push(Leg::new(place.unwrap_or(NO_PLACE), leg.rule.unit, wanted));
+            parts.push(Part { account: place.unwrap_or(NO_PLACE), unit: leg.rule.unit, amount: wanted });
         }
         if denied {
             return Ok(HoldOutcome::Denied(failures));
         }
-        if missing > 0 && !self.open_missing(now, request, &mut legs, missing) {
+        if missing > 0 && !self.open_missing(now, request, &mut parts, missing) {
             return Ok(HoldOutcome::TooManyAccounts);
         }
-        Ok(HoldOutcome::Held(self.write_hold(now, request, legs), failures))
+        Ok(HoldOutcome::Held(self.write_hold(now, request, &parts), failures))
     }
 
     /// Opens the accounts that are not there; `false` if there is no room for them, and then nothing was opened.
@@ -64,7 +74,7 @@ impl Books {
         &mut self,
         now: Timestamp,
         request: &HoldRequest<'_>,
-        legs: &mut Legs,
+        parts: &mut Parts,
         missing: usize,
     ) -> bool {
         if self.is_full(missing) {
@@ -72,30 +82,25 @@ impl Books {
                 return false;
             }
             // What was swept may have been an idle account of this very call: a run that nobody ended.
-            for (leg, wanted) in legs.iter_mut().zip(request.accounts()) {
-                leg.account = self.find_leg(&wanted).unwrap_or(NO_PLACE);
+            for (part, leg) in parts.iter_mut().zip(request.accounts.requests()) {
+                part.account = self.find_leg(&leg).unwrap_or(NO_PLACE);
             }
         }
-        for (leg, wanted) in legs.iter_mut().zip(request.accounts()) {
-            if leg.account == NO_PLACE {
-                leg.account = self.open(&wanted, request.generation);
+        for (part, leg) in parts.iter_mut().zip(request.accounts.requests()) {
+            if part.account == NO_PLACE {
+                part.account = self.open(&leg, request.generation);
             }
         }
         true
     }
 
-    /// Writes the hold, and posts it to the accounts of its legs.
-    fn write_hold(&mut self, now: Timestamp, request: &HoldRequest<'_>, mut legs: Legs) -> HoldKey {
-        for leg in &mut legs {
-            if let Some(account) = self.accounts.get_mut(leg.account) {
-                account.take(leg, now);
-            }
-        }
+    /// Writes the hold where it stays, and posts it to the accounts of its legs.
+    fn write_hold(&mut self, now: Timestamp, request: &HoldRequest<'_>, parts: &Parts) -> HoldKey {
         self.earliest_deadline = self.earliest_deadline.min(request.deadline);
         let slot = self.holds.insert(Hold {
             id: request.id,
             state: State::Held,
-            legs,
+            legs: Legs::new(),
             deadline: request.deadline,
             closed: Timestamp::MAX,
             content: request.content,
@@ -105,6 +110,15 @@ impl Books {
             name: request.name.cloned(),
             pinned: request.name.and(request.pinned).cloned(),
         });
+        if let Some(hold) = self.holds.get_mut(slot) {
+            for Part { account, unit, amount } in parts.iter().copied() {
+                let mut leg = Leg::new(account, unit, amount);
+                if let Some(account) = self.accounts.get_mut(account) {
+                    account.take(&mut leg, now);
+                }
+                hold.legs.push(leg);
+            }
+        }
         let key = HoldKey { slot, id: request.id };
         if let Some(name) = request.name {
             self.named.insert(Arc::clone(name), key);

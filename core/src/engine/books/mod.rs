@@ -11,8 +11,8 @@ mod upkeep;
 use super::account::{Account, Balance, alert_bit};
 use super::denial::Failure;
 use super::hold::{Hold, HoldKey, Pinned};
-use super::key::{self, AccountKeys};
-use super::plan::PlannedLeg;
+use super::key;
+use super::plan::Accounts;
 use super::quantities::Quantities;
 use super::slots::Slots;
 use crate::policy::Window;
@@ -74,9 +74,7 @@ pub struct HoldRequest<'a> {
     /// A digest of the call: the same id with other content is refused.
     pub content: u64,
     /// The accounts.
-    pub legs: &'a [PlannedLeg<'a>],
-    /// Their keys.
-    pub keys: &'a AccountKeys,
+    pub accounts: Accounts<'a>,
     /// The amounts.
     pub amounts: &'a Quantities,
     /// When it expires.
@@ -87,14 +85,6 @@ pub struct HoldRequest<'a> {
     pub pinned: Option<&'a Arc<Pinned>>,
     /// Admit whatever the accounts say: the mode is `observe`, or the money is spent already.
     pub force: bool,
-}
-
-impl<'a> HoldRequest<'a> {
-    /// The accounts with their keys.
-    pub fn accounts(&self) -> impl Iterator<Item = LegRequest<'a>> {
-        let keys = self.keys;
-        self.legs.iter().map(move |leg| leg.request(keys))
-    }
 }
 
 /// What a reload says of one account.
