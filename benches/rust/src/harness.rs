@@ -10,6 +10,8 @@ const COLD_CALLS: usize = 400;
 const BATCH_TIME: Duration = Duration::from_micros(400);
 /// A batch fits into the telemetry queue of its default size, so that nothing is dropped.
 const BATCH_MAX: u32 = 1_000;
+/// Calls before each batch that are not timed: after a rest the caches are not warm.
+const WARM_UP: u32 = 64;
 
 /// Something to measure.
 pub struct Work {
@@ -27,6 +29,8 @@ pub struct Prepared {
     pub run: Box<dyn FnMut(u32)>,
     /// Between batches, not measured: lets the background thread catch up.
     pub rest: Box<dyn FnMut()>,
+    /// So many calls right before a batch that are not timed.
+    pub ahead: u32,
 }
 
 impl Prepared {
@@ -37,12 +41,18 @@ impl Prepared {
                 once();
             }
         };
-        Self { run: Box::new(run), rest: Box::new(|| {}) }
+        Self { run: Box::new(run), rest: Box::new(|| {}), ahead: WARM_UP }
     }
 
     /// The same with something to do between batches.
     pub fn resting(mut self, rest: impl FnMut() + 'static) -> Self {
         self.rest = Box::new(rest);
+        self
+    }
+
+    /// The same with so many calls right before each batch that are not timed.
+    pub fn after(mut self, ahead: u32) -> Self {
+        self.ahead = ahead;
         self
     }
 }
@@ -80,7 +90,9 @@ fn warm(prepared: &mut Prepared) -> Spread {
     let once = time(prepared, 8) / 8.0;
     let count = (BATCH_TIME.as_nanos() as f64 / once.max(1.0)).clamp(1.0, f64::from(BATCH_MAX)) as u32;
     let batches = if once > 1e6 { BATCHES / 20 } else { BATCHES };
+    let ahead = if once > 1e5 { 0 } else { prepared.ahead };
     let mut batch = || {
+        (prepared.run)(ahead);
         let elapsed = time(prepared, count);
         (prepared.rest)();
         elapsed / f64::from(count)

@@ -3,7 +3,6 @@
 use super::Receipt;
 use super::hold::Held;
 use super::state::State;
-use crate::boxed::boxed;
 use crate::catalog::normalise::Reply;
 use crate::engine::{Call, CallKind, Denial, Quantities};
 use crate::telemetry::{
@@ -121,7 +120,7 @@ fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
             outcome,
             would_deny,
         })),
-        None => Record::Inference(boxed!(InferenceRecord {
+        None => Record::Inference(InferenceRecord {
             span,
             operation,
             started,
@@ -138,7 +137,7 @@ fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
             flags,
             outcome,
             would_deny,
-        })),
+        }),
     };
     state.recorder.push(record);
 }
@@ -165,7 +164,7 @@ pub(super) fn denied(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanI
             outcome,
             would_deny: None,
         })),
-        CallKind::Model => Record::Inference(Box::new(InferenceRecord {
+        CallKind::Model => Record::Inference(InferenceRecord {
             span,
             operation: call.operation,
             started,
@@ -187,7 +186,7 @@ pub(super) fn denied(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanI
             flags: Flags::NONE,
             outcome,
             would_deny: None,
-        })),
+        }),
     };
     state.recorder.push(record);
 }

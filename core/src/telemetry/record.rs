@@ -312,9 +312,13 @@ pub struct SpendRecord {
 
 /// What goes through the queue.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are model calls, and a box would be freed by another thread"
+)]
 pub enum Record {
     /// A model call.
-    Inference(Box<InferenceRecord>),
+    Inference(InferenceRecord),
     /// An agent run.
     Agent(Box<AgentRecord>),
     /// A tool call.
@@ -330,7 +334,7 @@ mod tests {
     #[test]
     fn a_record_is_small() {
         assert!(size_of::<InferenceRecord>() <= 256, "{}", size_of::<InferenceRecord>());
-        assert_eq!(size_of::<Record>(), 16);
+        assert!(size_of::<Record>() <= 272, "{}", size_of::<Record>());
     }
 
     #[test]

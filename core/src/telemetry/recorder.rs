@@ -105,6 +105,7 @@ impl Recorder {
     }
 
     /// Leaves a record. If the queue is full this record is dropped and counted.
+    #[inline]
     pub fn push(&self, record: Record) {
         if self.enabled() {
             self.shared.push(record);
@@ -146,6 +147,7 @@ impl Recorder {
 }
 
 impl Shared {
+    #[inline]
     fn push(&self, record: Record) {
         let queue = self.queue.get_or_init(|| ArrayQueue::new(self.settings.queue_max));
         if queue.push(record).is_err() {

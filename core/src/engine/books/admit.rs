@@ -111,13 +111,13 @@ impl Books {
             pinned: request.name.and(request.pinned).cloned(),
         });
         if let Some(hold) = self.holds.get_mut(slot) {
-            for Part { account, unit, amount } in parts.iter().copied() {
-                let mut leg = Leg::new(account, unit, amount);
-                if let Some(account) = self.accounts.get_mut(account) {
+            hold.legs.extend(parts.iter().map(|part| {
+                let mut leg = Leg::new(part.account, part.unit, part.amount);
+                if let Some(account) = self.accounts.get_mut(part.account) {
                     account.take(&mut leg, now);
                 }
-                hold.legs.push(leg);
-            }
+                leg
+            }));
         }
         let key = HoldKey { slot, id: request.id };
         if let Some(name) = request.name {

@@ -22,7 +22,7 @@ impl Books {
         estimated: bool,
     ) -> Result<Settled> {
         let now = self.advance(now);
-        let hold = self.look(key).ok_or_else(unknown_hold)?;
+        let hold = self.look_mut(key).ok_or_else(unknown_hold)?;
         let before = hold.state;
         match before {
             State::Settled { .. } if hold.settle_content == content => {
@@ -32,7 +32,7 @@ impl Books {
             State::Settled { estimated: true } if estimated => return Err(settled_before()),
             _ => {}
         }
-        let replaced = self.look_mut(key).and_then(|hold| hold.estimate.take());
+        let replaced = hold.estimate.take();
         let (mut late, mut over_run) = (before == State::Expired, false);
         let remaining = self.rewrite(key, now, State::Settled { estimated }, content, |leg, account| {
             let actual = used.of(leg.unit);

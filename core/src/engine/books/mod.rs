@@ -236,15 +236,23 @@ impl Books {
     /// The account of a leg.
     #[inline]
     fn find_leg(&self, leg: &LegRequest<'_>) -> Option<u32> {
-        let Some(Hint { place, number }) = leg.hint else { return self.find_hashed(leg.key, leg.hash) };
-        let (hinted, expected) = (place.load(Ordering::Relaxed), number.load(Ordering::Relaxed));
-        if self.accounts.get(hinted).is_some_and(|account| account.number == expected) {
-            return Some(hinted);
+        if let Some(hint) = leg.hint {
+            let place = hint.place.load(Ordering::Relaxed);
+            let number = hint.number.load(Ordering::Relaxed);
+            if self.accounts.get(place).is_some_and(|account| account.number == number) {
+                return Some(place);
+            }
         }
+        self.look_up(leg)
+    }
+
+    /// The same by its key; the next time it is found by its hint.
+    #[inline(never)]
+    fn look_up(&self, leg: &LegRequest<'_>) -> Option<u32> {
         let found = self.find_hashed(leg.key, leg.hash)?;
-        if let Some(account) = self.accounts.get(found) {
-            place.store(found, Ordering::Relaxed);
-            number.store(account.number, Ordering::Relaxed);
+        if let (Some(hint), Some(account)) = (leg.hint, self.accounts.get(found)) {
+            hint.place.store(found, Ordering::Relaxed);
+            hint.number.store(account.number, Ordering::Relaxed);
         }
         Some(found)
     }

@@ -171,7 +171,7 @@ fn a_full_queue_drops_the_newest_and_counts_it() {
     let recorder = recorder(&TelemetryConfig::default(), &lookup).unwrap();
     let ids = IdMaker::new();
     for _ in 0..11 {
-        recorder.push(Record::Inference(Box::new(call(recorder.start_span(None, &ids)))));
+        recorder.push(Record::Inference(call(recorder.start_span(None, &ids))));
     }
     assert_eq!(recorder.dropped(), 3);
 }

@@ -71,7 +71,7 @@ impl Rig {
     pub(super) fn calls(&self, count: usize) {
         for _ in 0..count {
             let call = call(self.recorder.start_span(None, &self.ids));
-            self.recorder.push(Record::Inference(Box::new(call)));
+            self.recorder.push(Record::Inference(call));
         }
     }
 }

@@ -77,8 +77,8 @@ fn the_conventions_metrics_for_model_calls() {
         cost: None,
         ..call(SpanIds::NONE)
     };
-    rig.recorder.push(Record::Inference(Box::new(streamed)));
-    rig.recorder.push(Record::Inference(Box::new(failed)));
+    rig.recorder.push(Record::Inference(streamed));
+    rig.recorder.push(Record::Inference(failed));
     assert!(rig.worker.flush(5 * SECOND).complete);
 
     let model = [
@@ -182,7 +182,7 @@ fn cost_and_decisions_are_counted_once_each() {
         would_deny: None,
         outcome: Outcome::Settled,
     };
-    rig.recorder.push(Record::Inference(Box::new(denied)));
+    rig.recorder.push(Record::Inference(denied));
     rig.recorder.push(Record::Spend(Box::new(spend)));
     rig.recorder.push(Record::Tool(Box::new(tool)));
     rig.recorder.push(Record::Agent(Box::new(agent)));
@@ -230,7 +230,7 @@ fn the_number_of_series_is_bounded_and_the_total_stays_right() {
     let rig = Rig::to(&receiver, &[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_BSP_MAX_QUEUE_SIZE", "4096")]);
     for number in 0..3_000 {
         let subject = of_model(&format!("model-{number}"));
-        rig.recorder.push(Record::Inference(Box::new(InferenceRecord { subject, ..call(SpanIds::NONE) })));
+        rig.recorder.push(Record::Inference(InferenceRecord { subject, ..call(SpanIds::NONE) }));
     }
     assert!(rig.worker.flush(5 * SECOND).complete);
     let costs = points(&receiver, "spendrail.cost");
@@ -248,7 +248,7 @@ fn what_has_no_price_is_counted_by_what_it_was() {
         [Flags::UNKNOWN_MODEL, Flags::UNPRICED, Flags::UNPRICED.with(Flags::LATE), Flags::FALLBACK_PRICE]
     {
         let flagged = InferenceRecord { flags, ..call(SpanIds::NONE) };
-        rig.recorder.push(Record::Inference(Box::new(flagged)));
+        rig.recorder.push(Record::Inference(flagged));
     }
     assert!(rig.worker.flush(5 * SECOND).complete);
     let counted: Vec<(String, f64)> = points(&receiver, "spendrail.unpriced")

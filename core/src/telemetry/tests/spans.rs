@@ -95,7 +95,7 @@ fn an_inference_span_has_exactly_these_attributes() {
         let rig = Rig::to(&receiver, &[("OTEL_SERVICE_NAME", "shop")]);
         let host = ParentSpan { trace_id: 0xabc, span_id: 0xdef, sampled: true, is_remote: false };
         let ids = rig.recorder.start_span(Some(&host), &rig.ids);
-        rig.recorder.push(Record::Inference(Box::new(full(ids))));
+        rig.recorder.push(Record::Inference(full(ids)));
         assert!(rig.worker.flush(5 * SECOND).complete);
 
         let request = receiver.received.lock().traces[0].clone();
@@ -149,7 +149,7 @@ fn a_denied_call_a_cut_stream_and_embeddings() {
         ..call(span())
     };
     for record in [denied, cut, embeddings] {
-        rig.recorder.push(Record::Inference(Box::new(record)));
+        rig.recorder.push(Record::Inference(record));
     }
     assert!(rig.worker.flush(5 * SECOND).complete);
 
@@ -291,7 +291,7 @@ fn an_unsampled_trace_has_no_spans_but_counts() {
     let parent = ParentSpan { trace_id: 1, span_id: 2, sampled: false, is_remote: false };
     let ids = rig.recorder.start_span(Some(&parent), &rig.ids);
     assert!(ids.is_some() && !ids.sampled);
-    rig.recorder.push(Record::Inference(Box::new(call(ids))));
+    rig.recorder.push(Record::Inference(call(ids)));
     assert!(rig.worker.flush(5 * SECOND).complete);
     assert!(receiver.spans().is_empty());
     assert_eq!(super::metrics::sum(&receiver, "spendrail.decisions"), 1.0);
