@@ -49,6 +49,7 @@ mod carried;
 mod compile;
 mod context;
 mod cost;
+mod document;
 mod entry;
 mod explain;
 mod fields;
