@@ -3,13 +3,12 @@
 use super::entry::ModelEntry;
 use super::glob::Glob;
 use super::layers::{Layers, Merged, Problem, Provider};
-use super::matcher::{Names, Via, lower};
+use super::matcher::{Names, Via, lower, lower_label};
 use super::period::SharedModifier;
 use super::{Catalog, Layer, Source, parse, schema};
 use crate::error::{Error, Result};
 use crate::values::scope::Label;
 use hashbrown::HashMap;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Most patterns of one provider: each is tried on a name that is not listed.
@@ -38,12 +37,8 @@ pub(super) fn compile(mut layers: Layers, files: &[&Source]) -> Result<Catalog> 
         for merged in provider.models.iter_mut().filter(|merged| !merged.model.remove) {
             let Some(model) = merged.take_priced() else { continue };
             let place = catalog.entries.len();
-            let id: Label = merged.id.as_str().into();
-            let name = match lower(&id) {
-                Cow::Borrowed(_) => Arc::clone(&id),
-                Cow::Owned(name) => name.into(),
-            };
-            let entry = compile_entry(&names.id, id, &name, model, &modifiers)
+            let name = lower_label(&merged.id);
+            let entry = compile_entry(&names.id, Arc::clone(&merged.id), &name, model, &modifiers)
                 .map_err(|problem| fault(&provider.id, merged.layer, problem.at(&merged.id).at("models")))?;
             catalog.entries.push(Arc::new(entry));
             names.insert(name, place, Via::Exact);
@@ -167,14 +162,14 @@ fn index_aliases(names: &mut Names, provider: &Provider) -> std::result::Result<
                 continue;
             }
             match given.get(alias.as_str()) {
-                Some((earlier, owner)) if earlier == layer && *owner != merged.id => {
+                Some((earlier, owner)) if earlier == layer && *owner != &*merged.id => {
                     let problem = Problem::new(format!("{alias:?} is an alias of {owner:?} too"));
                     return Err((*layer, problem.at("aliases").at(&merged.id).at("models")));
                 }
                 Some((earlier, _)) if earlier > layer => {}
                 _ => {
                     names.insert(alias.as_str().into(), place, Via::Alias);
-                    given.insert(alias, (*layer, &merged.id));
+                    given.insert(alias, (*layer, &*merged.id));
                 }
             }
         }

@@ -3,8 +3,9 @@
 
 use super::fields::Date;
 use super::import::clause::Clause;
-use super::matcher::lower;
+use super::matcher::{lower, lower_label};
 use super::schema::{File, Model, Modifier, Over, Period, Variant};
+use crate::values::Label;
 use hashbrown::HashMap;
 
 /// Most models of one catalog.
@@ -78,7 +79,7 @@ pub(super) struct Provider {
     /// In the order of first appearance.
     pub(super) models: Vec<Merged>,
     /// By lower-case id.
-    index: HashMap<String, usize, Hasher>,
+    index: HashMap<Label, usize, Hasher>,
     /// The last file that named this provider.
     pub(super) layer: usize,
     /// Names by rule, of files of other tools: each with the lower-case id of its model, in order.
@@ -87,7 +88,7 @@ pub(super) struct Provider {
 
 /// One model of all layers.
 pub(super) struct Merged {
-    pub(super) id: String,
+    pub(super) id: Label,
     pub(super) model: Model,
     /// Other names, each with the layer that gave it.
     pub(super) aliases: Vec<(String, usize)>,
@@ -213,7 +214,7 @@ impl Provider {
         }
         match place.and_then(|at| self.models.get_mut(at)) {
             Some(known) if model.replace || model.remove || known.model.remove => {
-                *known = Merged { id: id.to_owned(), model, aliases, layer };
+                *known = Merged { id: id.into(), model, aliases, layer };
             }
             Some(known) => {
                 known.layer = layer;
@@ -221,8 +222,9 @@ impl Provider {
                 overlay(&mut known.model, model);
             }
             None => {
-                self.index.insert(lower(id).into_owned(), self.models.len());
-                self.models.push(Merged { id: id.to_owned(), model, aliases, layer });
+                let id = id.into();
+                self.index.insert(lower_label(&id), self.models.len());
+                self.models.push(Merged { id, model, aliases, layer });
             }
         }
         Ok(())

@@ -205,6 +205,14 @@ pub(super) fn lower(name: &str) -> Cow<'_, str> {
     if plain { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
 }
 
+/// The same of a name that is kept.
+pub(super) fn lower_label(name: &Label) -> Label {
+    match lower(name) {
+        Cow::Borrowed(_) => Arc::clone(name),
+        Cow::Owned(name) => name.into(),
+    }
+}
+
 impl Matcher {
     /// Adds a provider; `Err` is a name that an earlier one has, and whose it is.
     pub(super) fn add(&mut self, names: Names, known_as: &[String]) -> Result<(), (String, Label)> {

@@ -64,15 +64,14 @@ impl<'t> Building<'t> {
 
     /// What a quoted text or a bare key says that means every sign in it as it stands, which is nearly all of them.
     fn verbatim(&self, span: Span, encoding: Option<Encoding>) -> Option<&'t str> {
-        let raw = self.text.get(span.start()..span.end())?;
-        let (text, wanted) = match encoding {
-            Some(Encoding::BasicString) => (raw.strip_prefix('"')?.strip_suffix('"')?, QUOTED),
-            None => (raw, BARE),
-            Some(_) => return None,
+        let (start, end) = (span.start(), span.end());
+        let (text, wanted, inside) = match (encoding, self.text.as_bytes().get(start..end)?) {
+            (Some(Encoding::BasicString), [b'"', text @ .., b'"']) => (text, QUOTED, start + 1..end - 1),
+            (None, text @ [_, ..]) => (text, BARE, start..end),
+            _ => return None,
         };
-        let all =
-            text.bytes().all(|byte| SIGNS.get(usize::from(byte)).is_some_and(|kind| kind & wanted != 0));
-        (all && (encoding.is_some() || !text.is_empty())).then_some(text)
+        let verbatim = |byte: &u8| SIGNS.get(usize::from(*byte)).is_some_and(|kind| kind & wanted != 0);
+        if text.iter().all(verbatim) { self.text.get(inside) } else { None }
     }
 
     /// Takes the parts of a key: those before the last one are followed by `step`.

@@ -105,14 +105,14 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
 
 struct Entries<'d, 't> {
     document: &'d Document<'t>,
-    left: smallvec::IntoIter<[&'d Node<'t>; 16]>,
+    left: smallvec::IntoIter<[&'d Node<'t>; 8]>,
     value: Option<&'d Node<'t>>,
 }
 
 impl<'d, 't> Entries<'d, 't> {
     /// By key; `Err` if one is there twice.
     fn new(document: &'d Document<'t>, many: &Many) -> Result<Self, Refused> {
-        let mut nodes: SmallVec<[&Node<'t>; 16]> = SmallVec::new();
+        let mut nodes: SmallVec<[&Node<'t>; 8]> = SmallVec::new();
         let mut next = many.first;
         while next != ROOT {
             let node = document.nodes.get(next).ok_or(Refused)?;
