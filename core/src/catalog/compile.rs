@@ -3,7 +3,7 @@
 use super::entry::ModelEntry;
 use super::glob::Glob;
 use super::layers::{Layers, Merged, Problem, Provider};
-use super::matcher::{Names, Via};
+use super::matcher::{Names, Via, lower, lower_label};
 use super::period::SharedModifier;
 use super::{Catalog, Layer, Source, parse, schema};
 use crate::error::{Error, Result};
@@ -15,8 +15,8 @@ use std::sync::Arc;
 const PATTERNS_MAX: usize = 4_096;
 
 /// Compiles all layers. `files` are the layers' sources, for messages and the version.
-pub(super) fn compile(mut layers: Layers, files: &[Source]) -> Result<Catalog> {
-    let layer = |file: &Source| Layer {
+pub(super) fn compile(mut layers: Layers, files: &[&Source]) -> Result<Catalog> {
+    let layer = |file: &&Source| Layer {
         name: file.name.as_str().into(),
         digest: super::origins::digest(&file.text),
         builtin: false,
@@ -32,13 +32,16 @@ pub(super) fn compile(mut layers: Layers, files: &[Source]) -> Result<Catalog> {
         let modifiers =
             compile_modifiers(provider).map_err(|problem| fault(&provider.id, provider.layer, problem))?;
         let mut names = names_of(provider);
+        names.exact.reserve(provider.models.len());
+        catalog.entries.reserve(provider.models.len());
         for merged in provider.models.iter_mut().filter(|merged| !merged.model.remove) {
             let Some(model) = merged.take_priced() else { continue };
             let place = catalog.entries.len();
-            let entry = compile_entry(&names.id, merged, model, &modifiers)
+            let name = lower_label(&merged.id);
+            let entry = compile_entry(&names.id, Arc::clone(&merged.id), &name, model, &modifiers)
                 .map_err(|problem| fault(&provider.id, merged.layer, problem.at(&merged.id).at("models")))?;
             catalog.entries.push(Arc::new(entry));
-            names.insert(&merged.id.to_lowercase(), place, Via::Exact);
+            names.insert(name, place, Via::Exact);
         }
         let here = |(layer, problem): (usize, Problem)| fault(&provider.id, layer, problem);
         index_aliases(&mut names, provider).map_err(here)?;
@@ -81,16 +84,17 @@ fn compile_modifiers(provider: &Provider) -> std::result::Result<Modifiers, Prob
     compiled.collect()
 }
 
+/// `name` is the id in lower case.
 fn compile_entry(
     provider: &Label,
-    merged: &Merged,
+    id: Label,
+    name: &str,
     model: schema::Model,
     modifiers: &Modifiers,
 ) -> std::result::Result<ModelEntry, Problem> {
-    let id = merged.id.to_lowercase();
-    let applies = |globs: &[Glob]| globs.is_empty() || globs.iter().any(|glob| glob.matches(&id));
+    let applies = |globs: &[Glob]| globs.is_empty() || globs.iter().any(|glob| glob.matches(name));
     let mine = modifiers.iter().filter(|(globs, _)| applies(globs)).map(|(_, shared)| Arc::clone(shared));
-    ModelEntry::compile(Arc::clone(provider), merged.id.as_str().into(), model, mine.collect())
+    ModelEntry::compile(Arc::clone(provider), id, model, mine.collect())
 }
 
 /// Gives every model that says `same_as` the prices of the other one.
@@ -149,22 +153,23 @@ fn with_prices_of(
 
 fn index_aliases(names: &mut Names, provider: &Provider) -> std::result::Result<(), (usize, Problem)> {
     let mut given: HashMap<&str, (usize, &str), foldhash::fast::FixedState> = HashMap::default();
-    for merged in provider.models.iter().filter(|merged| !merged.model.remove) {
-        let Some((place, _)) = names.entry_of(&merged.id.to_lowercase()) else { continue };
+    let named = |merged: &&Merged| !merged.model.remove && !merged.aliases.is_empty();
+    for merged in provider.models.iter().filter(named) {
+        let Some((place, _)) = names.entry_of(&lower(&merged.id)) else { continue };
         for (alias, layer) in &merged.aliases {
             // An id is never another model's alias: a later file may list a model under what was an alias.
             if matches!(names.entry_of(alias), Some((_, Via::Exact))) {
                 continue;
             }
             match given.get(alias.as_str()) {
-                Some((earlier, owner)) if earlier == layer && *owner != merged.id => {
+                Some((earlier, owner)) if earlier == layer && *owner != &*merged.id => {
                     let problem = Problem::new(format!("{alias:?} is an alias of {owner:?} too"));
                     return Err((*layer, problem.at("aliases").at(&merged.id).at("models")));
                 }
                 Some((earlier, _)) if earlier > layer => {}
                 _ => {
-                    names.insert(alias, place, Via::Alias);
-                    given.insert(alias, (*layer, &merged.id));
+                    names.insert(alias.as_str().into(), place, Via::Alias);
+                    given.insert(alias, (*layer, &*merged.id));
                 }
             }
         }
@@ -173,8 +178,9 @@ fn index_aliases(names: &mut Names, provider: &Provider) -> std::result::Result<
 }
 
 fn index_patterns(names: &mut Names, provider: &Provider) -> std::result::Result<(), (usize, Problem)> {
-    for merged in provider.models.iter().filter(|merged| !merged.model.remove) {
-        let Some((place, _)) = names.entry_of(&merged.id.to_lowercase()) else { continue };
+    let matched = |merged: &&Merged| !merged.model.remove && !merged.model.patterns.is_empty();
+    for merged in provider.models.iter().filter(matched) {
+        let Some((place, _)) = names.entry_of(&lower(&merged.id)) else { continue };
         for pattern in &merged.model.patterns {
             if names.patterns.len() >= PATTERNS_MAX {
                 let problem = Problem::new(format!("the provider has more than {PATTERNS_MAX} patterns"));
@@ -197,7 +203,7 @@ fn index_patterns(names: &mut Names, provider: &Provider) -> std::result::Result
 }
 
 /// Twelve hex digits of a hash that is the same on every machine and in every version.
-fn version(files: &[Source]) -> Label {
+fn version(files: &[&Source]) -> Label {
     const PRIME: u64 = 0x0000_0100_0000_01B3;
     let mut hash: u64 = 0xCBF2_9CE4_8422_2325;
     let mut eat = |word: u64| {
@@ -206,11 +212,11 @@ fn version(files: &[Source]) -> Label {
     };
     for file in files {
         eat(u64::try_from(file.text.len()).unwrap_or(u64::MAX));
-        for chunk in file.text.as_bytes().chunks(8) {
+        let (words, rest) = file.text.as_bytes().as_chunks();
+        words.iter().for_each(|word| eat(u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
             let mut word = [0u8; 8];
-            for (slot, byte) in word.iter_mut().zip(chunk) {
-                *slot = *byte;
-            }
+            word.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
             eat(u64::from_le_bytes(word));
         }
     }

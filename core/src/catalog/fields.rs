@@ -8,8 +8,12 @@ use crate::values::{Bucket, Timestamp};
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::fmt;
 use std::marker::PhantomData;
+
+/// Most entries that room is made for before they are there.
+const ENTRIES_EXPECTED_MAX: usize = 4_096;
 
 /// A UTC date or instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +50,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
                 f.write_str("a table")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
+                // A hint is no more than that: a text must not make room for what it does not have.
+                let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0).min(ENTRIES_EXPECTED_MAX));
                 while let Some(entry) = map.next_entry()? {
                     entries.push(entry);
                 }
@@ -167,17 +172,18 @@ impl<'de> Deserialize<'de> for RateSet {
                 f.write_str("a table of rates")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RateSet, A::Error> {
-                let mut set = RateSet(Vec::with_capacity(8));
+                // Collected on the stack, so that what is kept has the room that it needs and no more.
+                let mut set: SmallVec<[(Bucket, Rate); 8]> = SmallVec::new();
                 while let Some((bucket, rate)) = map.next_entry::<Bucket, Rate>()? {
-                    if set.get(bucket).is_some() {
+                    if set.iter().any(|(known, _)| *known == bucket) {
                         return Err(A::Error::custom(format_args!("`{}` is named twice", bucket.key())));
                     }
-                    set.0.push((bucket, rate));
+                    set.push((bucket, rate));
                 }
                 if set.is_empty() {
                     return Err(A::Error::custom("no rate; an entry without rates is an unknown model"));
                 }
-                Ok(set)
+                Ok(RateSet(set.to_vec()))
             }
         }
         deserializer.deserialize_map(Rates)

@@ -3,7 +3,9 @@
 
 use super::fields::Date;
 use super::import::clause::Clause;
+use super::matcher::{lower, lower_label};
 use super::schema::{File, Model, Modifier, Over, Period, Variant};
+use crate::values::Label;
 use hashbrown::HashMap;
 
 /// Most models of one catalog.
@@ -77,7 +79,7 @@ pub(super) struct Provider {
     /// In the order of first appearance.
     pub(super) models: Vec<Merged>,
     /// By lower-case id.
-    index: HashMap<String, usize, Hasher>,
+    index: HashMap<Label, usize, Hasher>,
     /// The last file that named this provider.
     pub(super) layer: usize,
     /// Names by rule, of files of other tools: each with the lower-case id of its model, in order.
@@ -86,7 +88,7 @@ pub(super) struct Provider {
 
 /// One model of all layers.
 pub(super) struct Merged {
-    pub(super) id: String,
+    pub(super) id: Label,
     pub(super) model: Model,
     /// Other names, each with the layer that gave it.
     pub(super) aliases: Vec<(String, usize)>,
@@ -173,32 +175,46 @@ impl Provider {
                 None => self.modifiers.push(modifier),
             }
         }
-        let mut seen: HashMap<String, (), Hasher> = HashMap::default();
+        if self.models.is_empty() {
+            self.models.reserve(file.models.0.len());
+            self.index.reserve(file.models.0.len());
+        }
+        // By place: which models this file has named.
+        let mut seen = vec![false; self.models.len()];
         for (id, model) in file.models.0 {
-            let key = id.to_lowercase();
             let here = |problem: Problem| problem.at(&id).at("models");
             check_name(&id).map_err(here)?;
-            if seen.insert(key.clone(), ()).is_some() {
-                return Err(here(
-                    Problem::new("is listed twice").hint("names differ by more than upper case"),
-                ));
+            let place = self.index.get(&*lower(&id)).copied();
+            match place.map(|at| seen.get_mut(at)) {
+                None => seen.push(true),
+                Some(Some(seen @ false)) => *seen = true,
+                Some(_) => {
+                    let twice = Problem::new("is listed twice").hint("names differ by more than upper case");
+                    return Err(here(twice));
+                }
             }
             let model = tidy(model).map_err(here)?;
-            self.put_model(key, &id, model, layer).map_err(here)?;
+            self.put_model(place, &id, model, layer).map_err(here)?;
         }
         Ok(())
     }
 
-    fn put_model(&mut self, key: String, id: &str, mut model: Model, layer: usize) -> Result<(), Problem> {
+    /// `place` is where a model of this name is already.
+    fn put_model(
+        &mut self,
+        place: Option<usize>,
+        id: &str,
+        mut model: Model,
+        layer: usize,
+    ) -> Result<(), Problem> {
         let mut aliases = Vec::with_capacity(model.aliases.len());
         for alias in std::mem::take(&mut model.aliases) {
             check_name(&alias).map_err(|problem| problem.at("aliases"))?;
             aliases.push((alias.to_lowercase(), layer));
         }
-        let place = self.index.get(&key).copied();
         match place.and_then(|at| self.models.get_mut(at)) {
             Some(known) if model.replace || model.remove || known.model.remove => {
-                *known = Merged { id: id.to_owned(), model, aliases, layer };
+                *known = Merged { id: id.into(), model, aliases, layer };
             }
             Some(known) => {
                 known.layer = layer;
@@ -206,8 +222,9 @@ impl Provider {
                 overlay(&mut known.model, model);
             }
             None => {
-                self.index.insert(key, self.models.len());
-                self.models.push(Merged { id: id.to_owned(), model, aliases, layer });
+                let id = id.into();
+                self.index.insert(lower_label(&id), self.models.len());
+                self.models.push(Merged { id, model, aliases, layer });
             }
         }
         Ok(())
@@ -215,13 +232,13 @@ impl Provider {
 
     /// The merged model of this name, removed ones left out.
     pub(super) fn model(&self, id: &str) -> Option<&Merged> {
-        let at = *self.index.get(&id.to_lowercase())?;
+        let at = *self.index.get(&*lower(id))?;
         self.models.get(at).filter(|merged| !merged.model.remove)
     }
 
     /// The same, to be changed.
     pub(super) fn model_mut(&mut self, id: &str) -> Option<&mut Merged> {
-        let at = *self.index.get(&id.to_lowercase())?;
+        let at = *self.index.get(&*lower(id))?;
         self.models.get_mut(at).filter(|merged| !merged.model.remove)
     }
 }

@@ -62,7 +62,7 @@ impl Via {
 pub(super) struct Names {
     pub(super) id: Label,
     /// Lower-case ids and aliases.
-    pub(super) exact: HashMap<Box<str>, (usize, Via), Hasher>,
+    pub(super) exact: HashMap<Label, (usize, Via), Hasher>,
     /// Longest literal prefix first.
     pub(super) patterns: Vec<(Glob, usize)>,
     /// Rules of files of other tools, in their order.
@@ -83,7 +83,7 @@ pub(super) struct Matcher {
     /// Ids, aliases and hosts of providers.
     by_name: HashMap<Box<str>, usize, Hasher>,
     /// Ids and aliases of models of all providers.
-    anywhere: HashMap<Box<str>, Seller, Hasher>,
+    anywhere: HashMap<Label, Seller, Hasher>,
 }
 
 /// Who sells a model of this name: the only maker, else the only platform; else several do.
@@ -104,8 +104,8 @@ impl Seller {
 }
 
 impl Names {
-    pub(super) fn insert(&mut self, name: &str, entry: usize, via: Via) {
-        self.exact.insert(name.into(), (entry, via));
+    pub(super) fn insert(&mut self, name: Label, entry: usize, via: Via) {
+        self.exact.insert(name, (entry, via));
     }
 
     pub(super) fn entry_of(&self, name: &str) -> Option<(usize, Via)> {
@@ -199,10 +199,18 @@ fn split_date(name: &str) -> Option<(&str, [&str; 3])> {
 }
 
 /// Lower case, without a copy if it is already.
-fn lower(name: &str) -> Cow<'_, str> {
+pub(super) fn lower(name: &str) -> Cow<'_, str> {
     // Of every byte, without a way out: that is a handful of vector instructions.
     let plain = name.bytes().fold(true, |plain, byte| plain & byte.is_ascii() & !byte.is_ascii_uppercase());
     if plain { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
+}
+
+/// The same of a name that is kept.
+pub(super) fn lower_label(name: &Label) -> Label {
+    match lower(name) {
+        Cow::Borrowed(_) => Arc::clone(name),
+        Cow::Owned(name) => name.into(),
+    }
 }
 
 impl Matcher {
@@ -215,9 +223,10 @@ impl Matcher {
                 None => continue,
             }
         }
+        self.anywhere.reserve(names.exact.len());
         for model in names.exact.keys() {
             let seller = Seller { only: Some(place), platform: names.platform };
-            self.anywhere.entry(model.clone()).and_modify(|known| known.add(seller)).or_insert(seller);
+            self.anywhere.entry(Arc::clone(model)).and_modify(|known| known.add(seller)).or_insert(seller);
         }
         self.providers.push(names);
         Ok(())

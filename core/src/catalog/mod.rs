@@ -49,6 +49,7 @@ mod carried;
 mod compile;
 mod context;
 mod cost;
+mod document;
 mod entry;
 mod explain;
 mod fields;
@@ -168,14 +169,14 @@ impl Catalog {
     /// # Errors
     /// `prices_invalid` with file, line, key path and hint.
     pub fn load(files: &[Source], how: &Building<'_>) -> Result<Catalog> {
-        let mut sources = if how.builtin { bundled::sources() } else { Vec::new() };
-        let own = sources.len();
-        sources.extend_from_slice(files);
+        let shipped = if how.builtin { bundled::sources() } else { Vec::new() };
+        let own = shipped.len();
+        let mut sources: Vec<&Source> = shipped.iter().chain(files).collect();
         let mut layers = layers::Layers::default();
         let mut report = PriceReport::default();
         let running = import::Running::new(how.running);
         let mut stack = import::Stack { quarantine: how.quarantine, running, kept: String::new() };
-        for (layer, source) in sources.iter().enumerate() {
+        for (layer, source) in sources.iter().copied().enumerate() {
             parse::check_size(source)?;
             if layer >= own
                 && let Some(foreign) = import::read(source)?
@@ -195,9 +196,10 @@ impl Catalog {
                 report.files.push(FileReport { file: source.name.clone(), models, ..FileReport::default() });
             }
         }
-        if !stack.kept.is_empty() {
-            // What was kept of the catalog before is part of what identifies these prices.
-            sources.push(Source { name: "held back".to_owned(), text: std::mem::take(&mut stack.kept) });
+        // What was kept of the catalog before is part of what identifies these prices.
+        let kept = Source { name: "held back".to_owned(), text: std::mem::take(&mut stack.kept) };
+        if !kept.text.is_empty() {
+            sources.push(&kept);
         }
         let mut catalog = compile::compile(layers, &sources)?;
         catalog.report = report;

@@ -93,7 +93,7 @@ impl Content {
             }
             Self::Foreign(layers) => {
                 let provider = layers.providers.iter().find(|known| known.id == provider)?;
-                provider.model(model).map(|merged| (merged.id.as_str(), &merged.model))
+                provider.model(model).map(|merged| (&*merged.id, &merged.model))
             }
         }
     }

@@ -112,6 +112,9 @@ pub(super) fn json_error(source: &Source, error: &serde_json::Error) -> Error {
 }
 
 fn parse_toml(source: &Source) -> Result<File> {
+    if let Some(file) = super::document::read(&source.text) {
+        return Ok(file);
+    }
     toml::from_str(&source.text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
         refused(source, error.message(), offset)

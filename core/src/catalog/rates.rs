@@ -14,16 +14,16 @@ impl Rate {
     pub const WHOLE_DIGITS_MAX: usize = 9;
     /// Most fraction digits of a rate.
     pub const FRACTION_DIGITS_MAX: usize = 12;
+    /// One USD.
+    const PICO_USD: i128 = 1_000_000_000_000;
 
     /// Reads what the schema calls a decimal. `None`: it is not one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = digits_of(text)?;
-        let mut units: i128 = 0;
-        for byte in whole.bytes().chain(fraction.bytes()) {
-            units = units * 10 + i128::from(byte - b'0');
-        }
+        // Either part fits into 64 bits, which is a fifth of the work of 128.
         let missing = u32::try_from(Self::FRACTION_DIGITS_MAX.checked_sub(fraction.len())?).ok()?;
-        Some(Self(units * 10i128.checked_pow(missing)?))
+        let below = number(fraction).checked_mul(10u64.checked_pow(missing)?)?;
+        Some(Self(i128::from(number(whole)) * Self::PICO_USD + i128::from(below)))
     }
 
     /// In 10⁻¹² USD.
@@ -47,7 +47,10 @@ impl fmt::Display for Rate {
 
 /// The digits before and after the point, if `text` is a plain decimal within the schema's bounds.
 fn digits_of(text: &str) -> Option<(&str, &str)> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    // Byte by byte: of a dozen of them, that is less than a search costs to begin with.
+    let point = text.bytes().position(|byte| byte == b'.');
+    let (whole, fraction) =
+        point.and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?))).unwrap_or((text, ""));
     let plain = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
     let canonical = whole == "0" || !whole.starts_with('0');
     let ok = !whole.is_empty()
@@ -58,6 +61,11 @@ fn digits_of(text: &str) -> Option<(&str, &str)> {
         && plain(fraction)
         && (text.len() == whole.len() || !fraction.is_empty());
     ok.then_some((whole, fraction))
+}
+
+/// At most 12 digits.
+fn number(digits: &str) -> u64 {
+    digits.bytes().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }
 
 /// An exact multiplier, or a product of several: `digits × 10^-scale`.
