@@ -43,6 +43,7 @@ ROWS: Final = [
     Row("pair_4_random", "… a random tenant of 100,000", anchor="anchor_random"),
     Row("pair_4_telemetry", "reserve + settle, 4 budgets, telemetry on", 600, 300, "anchor", 25, PAIR_PEERS),
     Row("pair_4_telemetry", "… cold", field="cold"),
+    Row("pair_4_telemetry_busy", "… while the exporter is at work", anchor="anchor"),
     Row("pair_4_random_telemetry", "… a random tenant of 100,000", None, None, "anchor_random", 4),
     Row("telemetry_share", "telemetry's share of that pair (%)", None, 25),
     Row("reserve_release", "reserve + release, 4 budgets", anchor="anchor"),
