@@ -76,7 +76,7 @@ const EXPORTER_WAKES: u32 = 600;
 fn catch_up(guard: &Guard) {
     let report = guard.flush(Duration::from_secs(10));
     assert!(report.dropped == 0 && report.failed == 0, "telemetry was lost: {report:?}");
-    let asleep = Instant::now() + Duration::from_micros(300);
+    let asleep = Instant::now() + Duration::from_millis(1);
     while report.exported > 0 && Instant::now() < asleep {
         std::hint::spin_loop();
     }
@@ -209,18 +209,12 @@ fn push() -> Prepared {
             operation: Operation::Chat,
             started: Timestamp::from_nanos(1),
             ended: Timestamp::from_nanos(2),
-            stream: None,
             subject: Arc::clone(&subject),
-            response_model: None,
-            response_id: None,
-            finish_reasons: Default::default(),
-            params: None,
-            server: None,
+            details: None,
             usage: None,
             cost: Some(NanoUsd(1)),
             flags: telemetry::Flags::NONE,
             outcome: telemetry::Outcome::Settled,
-            would_deny: None,
         }));
     };
     Prepared::new(once).resting(move || *shared.borrow_mut() = fresh())

@@ -1,16 +1,15 @@
 //! What a call leaves for telemetry.
 
 use super::Receipt;
-use super::hold::Held;
+use super::hold::{Held, Stream};
 use super::state::State;
 use crate::catalog::normalise::Reply;
 use crate::engine::{Call, CallKind, Denial, Quantities};
 use crate::telemetry::{
-    AgentRecord, Flags, InferenceRecord, ModalityTokens, Outcome, Record, Refusal, RequestParams, SpanIds,
-    SpendRecord, Subject, TokenUsage, ToolRecord,
+    AgentRecord, Details, Flags, InferenceRecord, ModalityTokens, Outcome, Record, Refusal, RequestParams,
+    Server, SpanIds, SpendRecord, Subject, TokenUsage, ToolRecord,
 };
 use crate::values::{Bucket, Label, NanoUsd, Scope, Timestamp, Usage};
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What a settle is told as.
@@ -103,9 +102,6 @@ fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
     }
     // What the hold knew moves on to the record.
     let Held { state, subject, params, server, span, started, would_deny, stream, operation, .. } = *held;
-    let params = with_reply(params, reply.as_deref());
-    let (response_model, response_id, finish_reasons) =
-        reply.map(|reply| (reply.model, reply.id, reply.finish_reasons)).unwrap_or_default();
     let record = match &subject.tool {
         Some(tool) => Record::Tool(Box::new(ToolRecord {
             span,
@@ -125,18 +121,12 @@ fn ended(held: Box<Held>, now: Timestamp, ended: Ended<'_>) {
             operation,
             started,
             ended: now,
-            stream: stream.map(|stream| Box::new(stream.times)),
             subject: subject.told(),
-            response_model,
-            response_id,
-            finish_reasons,
-            params,
-            server,
+            details: details(stream, reply, params, server, would_deny),
             usage: usage.map(tokens),
             cost,
             flags,
             outcome,
-            would_deny,
         }),
     };
     state.recorder.push(record);
@@ -169,23 +159,23 @@ pub(super) fn denied(state: &State, call: &Call, scope: &Arc<Scope>, span: SpanI
             operation: call.operation,
             started,
             ended,
-            stream: call.stream.then(Box::default),
             subject: Arc::new(Subject {
                 scope: Arc::clone(scope),
                 provider: call.provider.clone().unwrap_or_else(|| Label::from("unknown")),
                 request_model: Some(Arc::clone(&call.model)),
                 price_version: None,
             }),
-            response_model: None,
-            response_id: None,
-            finish_reasons: SmallVec::new(),
-            params: call.params.clone(),
-            server: call.server.clone(),
+            details: Details {
+                stream: call.stream.then(Box::default),
+                params: call.params.clone(),
+                server: call.server.clone(),
+                ..Details::default()
+            }
+            .boxed(),
             usage: None,
             cost: None,
             flags: Flags::NONE,
             outcome,
-            would_deny: None,
         }),
     };
     state.recorder.push(record);
@@ -208,6 +198,26 @@ pub(super) fn run_denied(state: &State, scope: Arc<Scope>, span: SpanIds, denial
         would_deny: None,
         outcome: Outcome::Denied(Box::new(Refusal { code: denial.code, budget: None })),
     })));
+}
+
+/// What the request and the reply said besides the tokens.
+#[inline]
+fn details(
+    stream: Option<Box<Stream>>,
+    reply: Option<Box<Reply>>,
+    params: Option<Box<RequestParams>>,
+    server: Option<Arc<Server>>,
+    would_deny: Option<Box<Refusal>>,
+) -> Option<Box<Details>> {
+    let nothing = stream.is_none() && reply.is_none() && params.is_none();
+    if nothing && server.is_none() && would_deny.is_none() {
+        return None;
+    }
+    let params = with_reply(params, reply.as_deref());
+    let (response_model, response_id, finish_reasons) =
+        reply.map(|reply| (reply.model, reply.id, reply.finish_reasons)).unwrap_or_default();
+    let stream = stream.map(|stream| Box::new(stream.times));
+    Details { stream, response_model, response_id, finish_reasons, params, server, would_deny }.boxed()
 }
 
 /// What the request asked for, and what the reply said about it.

@@ -6,13 +6,14 @@
 use super::labels::Labels;
 use super::outcome::{Flags, Outcome, Refusal};
 use super::record::{
-    AgentRecord, Gaps, InferenceRecord, ModalityTokens, Operation, Record, Server, SpendRecord, Subject,
-    TokenUsage, ToolRecord,
+    AgentRecord, Details, Gaps, InferenceRecord, ModalityTokens, Operation, Record, Server, SpendRecord,
+    Subject, TokenUsage, ToolRecord,
 };
 use super::recorder::Shared;
 use super::semconv::{self, AGENT, CALLS, DURATION, ERROR_TYPE, TOKENS, gen_ai, own};
 use super::spans::{decision, error_type, provider, since};
 use super::{BudgetPoint, BudgetSource};
+use crate::values::Timestamp;
 use crate::values::scope::Label;
 use crate::values::{NanoUsd, Scope, Unit};
 use opentelemetry::KeyValue;
@@ -135,12 +136,14 @@ impl Metrics {
 
     fn inference(&self, call: &InferenceRecord, labels: &Labels) {
         let Subject { scope, provider, request_model, .. } = &*call.subject;
+        let none = Details::default();
+        let details = call.details.as_deref().unwrap_or(&none);
         let model = Model {
             operation: call.operation,
             provider,
             request: request_model.as_ref(),
-            response: call.response_model.as_ref(),
-            server: call.server.as_deref(),
+            response: details.response_model.as_ref(),
+            server: details.server.as_deref(),
         };
         let mut common = model.attributes();
         labels.metric(scope, &mut common);
@@ -151,7 +154,7 @@ impl Metrics {
             self.operation_duration.record(duration, &with_error);
         } else {
             self.inference_duration.record(duration, &with_error);
-            self.stream(call, &common);
+            self.stream(call.started, details, &common);
             // A denied call used nothing, because it was not made.
             if !matches!(call.outcome, Outcome::Denied(_)) {
                 let none = TokenUsage::default();
@@ -163,13 +166,13 @@ impl Metrics {
         }
         self.cost(call.cost, call.operation.as_str(), Some(&model), scope, labels);
         self.without_price(call.flags, &model);
-        self.decision(&call.outcome, call.would_deny.as_deref(), scope, labels);
+        self.decision(&call.outcome, details.would_deny.as_deref(), scope, labels);
     }
 
-    fn stream(&self, call: &InferenceRecord, common: &[KeyValue]) {
-        let Some(stream) = &call.stream else { return };
+    fn stream(&self, started: Timestamp, details: &Details, common: &[KeyValue]) {
+        let Some(stream) = &details.stream else { return };
         if let Some(first) = stream.first_chunk {
-            self.first_chunk.record(since(call.started, first), common);
+            self.first_chunk.record(since(started, first), common);
         }
         for Gaps { count, sum_ns } in stream.gaps.buckets() {
             // The instrument takes single values only: the bucket's mean, as often as it was met, leaves the bucket

@@ -64,8 +64,8 @@ pub use config::{Conventions, Mode as TelemetryMode, Protocol};
 pub(crate) use exporter::{Exporter, FlushMark};
 pub use outcome::{Flags, Outcome, Refusal};
 pub use record::{
-    AgentRecord, ChunkGaps, InferenceRecord, ModalityTokens, Operation, Record, RequestParams, Server,
-    SpendRecord, StreamTimes, Subject, TokenUsage, ToolRecord,
+    AgentRecord, ChunkGaps, Details, InferenceRecord, ModalityTokens, Operation, Record, RequestParams,
+    Server, SpendRecord, StreamTimes, Subject, TokenUsage, ToolRecord,
 };
 pub use recorder::{FlushReport, Recorder};
 pub use span_ids::{ParentSpan, SpanIds};

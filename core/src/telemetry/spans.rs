@@ -2,7 +2,9 @@
 
 use super::labels::Labels;
 use super::outcome::{Flags, Outcome, Refusal};
-use super::record::{AgentRecord, InferenceRecord, Operation, Record, RequestParams, TokenUsage, ToolRecord};
+use super::record::{
+    AgentRecord, Details, InferenceRecord, Operation, Record, RequestParams, TokenUsage, ToolRecord,
+};
 use super::semconv::{self, ABANDONED, CUT, ERROR_TYPE, gen_ai, int, own};
 use super::span_ids::SpanIds;
 use crate::values::Timestamp;
@@ -100,23 +102,25 @@ fn named(operation: &'static str, object: Option<&Label>) -> Cow<'static, str> {
 
 fn inference(call: &InferenceRecord, labels: &Labels, into: &mut Vec<KeyValue>) {
     let embeddings = call.operation == Operation::Embeddings;
-    let address = call.server.as_ref().map(|server| &*server.address);
+    let none = Details::default();
+    let details = call.details.as_deref().unwrap_or(&none);
+    let address = details.server.as_ref().map(|server| &*server.address);
     into.push(KeyValue::new(gen_ai::OPERATION, call.operation.as_str()));
     into.push(KeyValue::new(gen_ai::PROVIDER, provider(&call.subject.provider, address)));
     text(gen_ai::REQUEST_MODEL, call.subject.request_model.as_ref(), into);
-    if let Some(server) = &call.server {
+    if let Some(server) = &details.server {
         into.push(KeyValue::new(semconv::SERVER_ADDRESS, server.address.clone()));
         into.push(KeyValue::new(semconv::SERVER_PORT, i64::from(server.port)));
     }
     error(&call.outcome, into);
-    text(gen_ai::RESPONSE_MODEL, call.response_model.as_ref(), into);
-    if let Some(params) = &call.params {
+    text(gen_ai::RESPONSE_MODEL, details.response_model.as_ref(), into);
+    if let Some(params) = &details.params {
         if embeddings { embedding_params(params, into) } else { request_params(params, into) }
     }
     if !embeddings {
-        text(gen_ai::RESPONSE_ID, call.response_id.as_ref(), into);
-        finish(call, into);
-        stream(call, into);
+        text(gen_ai::RESPONSE_ID, details.response_id.as_ref(), into);
+        finish(&call.outcome, details, into);
+        stream(call.started, details, into);
     }
     if let Some(usage) = &call.usage {
         tokens(usage, embeddings, into);
@@ -126,7 +130,7 @@ fn inference(call: &InferenceRecord, labels: &Labels, into: &mut Vec<KeyValue>) 
         into.push(KeyValue::new(own::COST_USD, semconv::usd(cost.0)));
     }
     text(own::PRICE_VERSION, call.subject.price_version.as_ref(), into);
-    verdict(&call.outcome, call.would_deny.as_deref(), call.flags, into);
+    verdict(&call.outcome, details.would_deny.as_deref(), call.flags, into);
     labels.span(&call.subject.scope, into);
 }
 
@@ -165,20 +169,20 @@ fn embedding_params(params: &RequestParams, into: &mut Vec<KeyValue>) {
     }
 }
 
-fn finish(call: &InferenceRecord, into: &mut Vec<KeyValue>) {
-    let sent = !matches!(call.outcome, Outcome::Denied(_) | Outcome::Released);
-    if !call.finish_reasons.is_empty() {
-        into.push(KeyValue::new(gen_ai::FINISH_REASONS, texts(call.finish_reasons.iter().cloned())));
-    } else if call.stream.is_some() && sent {
+fn finish(outcome: &Outcome, details: &Details, into: &mut Vec<KeyValue>) {
+    let sent = !matches!(outcome, Outcome::Denied(_) | Outcome::Released);
+    if !details.finish_reasons.is_empty() {
+        into.push(KeyValue::new(gen_ai::FINISH_REASONS, texts(details.finish_reasons.iter().cloned())));
+    } else if details.stream.is_some() && sent {
         into.push(KeyValue::new(gen_ai::FINISH_REASONS, texts([CUT])));
     }
 }
 
-fn stream(call: &InferenceRecord, into: &mut Vec<KeyValue>) {
-    let Some(stream) = &call.stream else { return };
+fn stream(started: Timestamp, details: &Details, into: &mut Vec<KeyValue>) {
+    let Some(stream) = &details.stream else { return };
     into.push(KeyValue::new(gen_ai::REQUEST_STREAM, true));
     if let Some(first) = stream.first_chunk {
-        into.push(KeyValue::new(gen_ai::TIME_TO_FIRST_CHUNK, since(call.started, first)));
+        into.push(KeyValue::new(gen_ai::TIME_TO_FIRST_CHUNK, since(started, first)));
     }
 }
 

@@ -95,18 +95,21 @@ pub(super) fn call(span: SpanIds) -> InferenceRecord {
         operation: Operation::Chat,
         started: at(0),
         ended: at(1_500),
-        stream: None,
         subject: of_model("claude-sonnet-4-6"),
-        response_model: Some("claude-sonnet-4-6".into()),
-        response_id: None,
-        finish_reasons: ["stop".into()].into_iter().collect(),
-        params: None,
-        server: None,
+        details: answered().boxed(),
         usage: Some(TokenUsage { input: 100, output: 10, ..TokenUsage::default() }),
         cost: Some(NanoUsd(110)),
         flags: Flags::NONE,
-        would_deny: None,
         outcome: Outcome::Settled,
+    }
+}
+
+/// What the reply to it said.
+pub(super) fn answered() -> Details {
+    Details {
+        response_model: Some("claude-sonnet-4-6".into()),
+        finish_reasons: ["stop".into()].into_iter().collect(),
+        ..Details::default()
     }
 }
 

@@ -59,8 +59,12 @@ fn the_conventions_metrics_for_model_calls() {
     times.windows(2).for_each(|pair| stream.chunk(Some(pair[0]), pair[1]));
     let modalities = ModalityTokens { input_text: 60, input_image: 30, ..ModalityTokens::default() };
     let streamed = InferenceRecord {
-        stream: Some(Box::new(stream)),
-        server: Some(Arc::new(Server { address: "api.anthropic.com".into(), port: 443 })),
+        details: Details {
+            stream: Some(Box::new(stream)),
+            server: Some(Arc::new(Server { address: "api.anthropic.com".into(), port: 443 })),
+            ..answered()
+        }
+        .boxed(),
         usage: Some(TokenUsage {
             modalities: Some(Box::new(modalities)),
             input: 100,
@@ -72,7 +76,7 @@ fn the_conventions_metrics_for_model_calls() {
     };
     let failed = InferenceRecord {
         outcome: Outcome::failed("overloaded_error"),
-        response_model: None,
+        details: Details { response_model: None, ..answered() }.boxed(),
         usage: None,
         cost: None,
         ..call(SpanIds::NONE)

@@ -15,14 +15,8 @@ fn full(span: SpanIds) -> InferenceRecord {
     let mut stream = StreamTimes::default();
     stream.chunk(None, at(250));
     stream.chunk(Some(at(250)), at(265));
-    InferenceRecord {
+    let details = Details {
         stream: Some(Box::new(stream)),
-        subject: Arc::new(Subject {
-            scope: scope(&[labels.as_slice(), &[("feature", "search"), ("tag.team", "red")]].concat()),
-            provider: "openai".into(),
-            request_model: Some("gpt-4o".into()),
-            price_version: Some("0123456789ab".into()),
-        }),
         response_model: Some("gpt-4o-2024-08-06".into()),
         response_id: Some("chatcmpl-1".into()),
         params: Some(Box::new(RequestParams {
@@ -38,6 +32,16 @@ fn full(span: SpanIds) -> InferenceRecord {
             ..RequestParams::default()
         })),
         server: Some(Arc::new(Server { address: "api.openai.com".into(), port: 443 })),
+        ..answered()
+    };
+    InferenceRecord {
+        details: details.boxed(),
+        subject: Arc::new(Subject {
+            scope: scope(&[labels.as_slice(), &[("feature", "search"), ("tag.team", "red")]].concat()),
+            provider: "openai".into(),
+            request_model: Some("gpt-4o".into()),
+            price_version: Some("0123456789ab".into()),
+        }),
         usage: Some(TokenUsage {
             input: 2006,
             cache_read: 1920,
@@ -126,26 +130,28 @@ fn a_denied_call_a_cut_stream_and_embeddings() {
     let refusal = Refusal { code: Code::BudgetExceeded, budget: Some("tenant-day".into()) };
     let denied = InferenceRecord {
         outcome: Outcome::Denied(Box::new(refusal.clone())),
-        stream: Some(Box::default()),
-        finish_reasons: Default::default(),
-        response_model: None,
+        details: Details { stream: Some(Box::default()), ..Details::default() }.boxed(),
         usage: None,
         cost: None,
         ..call(span())
     };
     let cut = InferenceRecord {
         outcome: Outcome::failed("httpx.ReadTimeout"),
-        stream: Some(Box::default()),
-        finish_reasons: Default::default(),
+        details: Details {
+            stream: Some(Box::default()),
+            finish_reasons: Default::default(),
+            would_deny: Some(Box::new(refusal)),
+            ..answered()
+        }
+        .boxed(),
         usage: None,
-        would_deny: Some(Box::new(refusal)),
         ..call(span())
     };
     let params = RequestParams { dimensions: Some(256), temperature: Some(1.0), ..RequestParams::default() };
     let embeddings = InferenceRecord {
         operation: Operation::Embeddings,
-        params: Some(Box::new(params)),
-        response_id: Some("never".into()),
+        details: Details { params: Some(Box::new(params)), response_id: Some("never".into()), ..answered() }
+            .boxed(),
         ..call(span())
     };
     for record in [denied, cut, embeddings] {
