@@ -22,7 +22,12 @@ print((time.process_time() - began) * 1000, (resident() - before) / 1e6, spendra
 
 def main() -> None:
     """Each import in a process of its own; the first one, which writes byte code, is thrown away."""
-    runs = [subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True) for _ in range(RUNS)]
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", PROBE], capture_output=True, text=True, check=True
+        )
+        for _ in range(RUNS)
+    ]
     told = [run.stdout.split(maxsplit=2) for run in runs[1:]]
     library = Path(told[0][2].strip()).stat().st_size / 1e6
     for name, unit, value in (
@@ -30,7 +35,10 @@ def main() -> None:
         ("python import rss", "MB", statistics.median(float(line[1]) for line in told)),
         ("python library", "MB", library),
     ):
-        print(json.dumps({"name": name, "unit": unit, "value": round(value, 2)}), flush=True)
+        print(
+            json.dumps({"name": name, "unit": unit, "value": round(value, 2)}),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -27,8 +27,15 @@ CALL = {
 BUDGETS = [
     spendrail.Budget("all", limit="900_000_000 USD", window="month"),
     spendrail.Budget("tenant", per=["tenant"], limit="900_000_000 USD", window="day"),
-    spendrail.Budget("user", per=["tenant", "user"], limit="900_000_000 USD", window="day"),
-    spendrail.Budget("feature", per=["tenant", "feature"], limit="900_000_000_000 tokens", window="day"),
+    spendrail.Budget(
+        "user", per=["tenant", "user"], limit="900_000_000 USD", window="day"
+    ),
+    spendrail.Budget(
+        "feature",
+        per=["tenant", "feature"],
+        limit="900_000_000_000 tokens",
+        window="day",
+    ),
 ]
 USAGE = spendrail.Usage(input=900, cache_read=300, output=120)
 ELSEWHERE = bytearray(8 << 20)
@@ -62,17 +69,26 @@ def measure(name: str, work: Callable[[], object]) -> None:
     work()
     gc.collect()
     gc.disable()
-    line = {"name": name, "unit": "ns", "value": round(warm(work), 1), "cold": round(cold(work), 1)}
+    line = {
+        "name": name,
+        "unit": "ns",
+        "value": round(warm(work), 1),
+        "cold": round(cold(work), 1),
+    }
     gc.enable()
     print(json.dumps(line), flush=True)
 
 
 def main() -> None:
     """Everything is made on the background thread and thrown away: nobody listens at port 9."""
-    traced = spendrail.Telemetry(mode="native", endpoint="http://127.0.0.1:9", service_name="bench")
+    traced = spendrail.Telemetry(
+        mode="native", endpoint="http://127.0.0.1:9", service_name="bench"
+    )
     guard = spendrail.Guard(budgets=BUDGETS, telemetry=traced)
     plain = spendrail.Guard(budgets=BUDGETS, telemetry=spendrail.Telemetry(mode="off"))
-    tight = spendrail.Guard(budgets=[spendrail.Budget("b", limit="0 USD", window="day")])
+    tight = spendrail.Guard(
+        budgets=[spendrail.Budget("b", limit="0 USD", window="day")]
+    )
 
     def denied() -> None:
         try:
@@ -88,7 +104,10 @@ def main() -> None:
     with guard.run(tenant="acme", agent="bench", max_calls=900_000_000):
         measure("python pair in a run", in_a_run)
     measure("python denial", denied)
-    measure("python price", lambda: guard.cost("claude-sonnet-4-6", USAGE, provider="anthropic"))
+    measure(
+        "python price",
+        lambda: guard.cost("claude-sonnet-4-6", USAGE, provider="anthropic"),
+    )
     guard.close(0.1)
 
 

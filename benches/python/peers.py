@@ -61,13 +61,22 @@ def cold(work: Callable[[], object]) -> list[float]:
 
 
 def say(name: str, unit: str, value: float, **more: float) -> None:
-    print(json.dumps({"name": name, "unit": unit, "value": round(value, 2), **more}), flush=True)
+    print(
+        json.dumps({"name": name, "unit": unit, "value": round(value, 2), **more}),
+        flush=True,
+    )
 
 
 def measure(name: str, work: Callable[[], object]) -> None:
     samples = warm(work)
     middle = statistics.median(samples)
-    say(name, "ns", middle, min=round(min(samples), 1), cold=statistics.median(cold(work)))
+    say(
+        name,
+        "ns",
+        middle,
+        min=round(min(samples), 1),
+        cold=statistics.median(cold(work)),
+    )
 
 
 def floe_guard() -> None:
@@ -96,7 +105,10 @@ def genai_prices() -> None:
     from genai_prices import Usage, calc_price
 
     usage = Usage(input_tokens=INPUT, cache_read_tokens=CACHED, output_tokens=OUTPUT)
-    measure("genai-prices price", lambda: calc_price(usage, MODEL, provider_id="anthropic").total_price)
+    measure(
+        "genai-prices price",
+        lambda: calc_price(usage, MODEL, provider_id="anthropic").total_price,
+    )
 
 
 def litellm() -> None:
@@ -131,7 +143,10 @@ print(json.dumps([1000 * (after[0] - before[0]), (after[1] - before[1]) / 1e6]))
 def imports(name: str, module: str, rounds: int = 5) -> None:
     """CPU in milliseconds and resident megabytes of an import, each in a fresh interpreter."""
     command = [sys.executable, "-c", IMPORT.format(module=module)]
-    found = [json.loads(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(rounds)]
+    found = [
+        json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        for _ in range(rounds)
+    ]
     cpu, resident = (statistics.median(one) for one in zip(*found, strict=True))
     say(f"{name} import cpu", "ms", cpu)
     say(f"{name} import rss", "MB", resident)
@@ -143,7 +158,10 @@ def main() -> None:
         try:
             peer()
         except Exception as error:  # noqa: BLE001 - whatever a peer raises, the others are measured
-            print(f"{peer.__name__} is left out: {type(error).__name__}: {error}", file=sys.stderr)
+            print(
+                f"{peer.__name__} is left out: {type(error).__name__}: {error}",
+                file=sys.stderr,
+            )
     for name, module in (("genai-prices", "genai_prices"), ("litellm", "litellm")):
         imports(name, module, rounds=3)
 
