@@ -330,12 +330,9 @@ pub struct SpendRecord {
     pub flags: Flags,
 }
 
-/// What goes through the queue.
+/// What goes through the queue. Nearly all are model calls, and these are not boxed: a box would be freed by another
+/// thread, and the caller would never meet its memory again while it is warm.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are model calls, and a box would be freed by another thread"
-)]
 pub enum Record {
     /// A model call.
     Inference(InferenceRecord),
