@@ -31,6 +31,8 @@ use tokio::sync::{Notify, oneshot};
 #[derive(Debug)]
 pub(crate) struct Exporter {
     shared: Arc<Shared>,
+    /// Taken from the queue and not yet looked at. Empty between two steps, but after a panic.
+    taken: VecDeque<Record>,
     labels: Labels,
     resource: Resource,
     scope: InstrumentationScope,
@@ -120,6 +122,7 @@ impl Exporter {
         let (resource, scope) = (resource(settings), instrumentation_scope());
         let meters = settings.metrics.is_some().then(|| Meters::new(&shared, &resource, &scope, budgets));
         Some(Self {
+            taken: VecDeque::new(),
             labels: Labels::new(settings),
             resource,
             scope,
@@ -198,11 +201,11 @@ impl Exporter {
             .saturating_add(self.shared.dropped_records())
     }
 
-    /// At most one queue's length at a time, so that callers who never stop cannot keep the thread here.
+    /// What is queued now and nothing later, so that callers who never stop cannot keep the thread here.
     fn drain(&mut self, now: Instant) {
         let settings = &self.shared.settings;
-        for _ in 0..settings.queue_max {
-            let Some(record) = self.shared.pop() else { break };
+        self.shared.take(&mut self.taken);
+        while let Some(record) = self.taken.pop_front() {
             if let Some(meters) = &self.meters {
                 meters.instruments.record(&record, &self.labels);
             }

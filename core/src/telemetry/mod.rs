@@ -45,6 +45,7 @@ mod labels;
 #[cfg(feature = "otlp")]
 mod metrics;
 mod outcome;
+mod queue;
 pub mod record;
 mod recorder;
 #[cfg(feature = "otlp")]

@@ -1,14 +1,14 @@
 //! The caller's side: begin a span, leave a record.
 
+use super::queue::Queue;
 use super::record::Record;
 use super::settings::Settings;
 use super::span_ids::{ParentSpan, SpanIds};
-use crate::apart::Apart;
 use crate::values::ids::IdMaker;
-use crossbeam_queue::ArrayQueue;
 use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
 /// Hands records to the background thread. Cheap to clone; never blocks, never fails.
@@ -24,13 +24,7 @@ pub(crate) struct Shared {
     spans: bool,
     /// Falls for good when the exporter ends.
     enabled: AtomicBool,
-    /// Made by the first record, so that an idle guard holds no memory for it.
-    queue: OnceLock<ArrayQueue<Record>>,
-    /// Records accepted, or nearly. Every `wake_every`th wakes the exporter.
-    pushed: Apart<AtomicU64>,
-    /// A power of two.
-    wake_every: u64,
-    wake: Arc<Notify>,
+    queue: Queue,
     /// Records lost because the queue was full.
     dropped_records: AtomicU64,
     /// Spans lost because the receiver was too slow or dead for too long.
@@ -63,17 +57,12 @@ impl Recorder {
         let otlp = cfg!(feature = "otlp");
         let spans = otlp && settings.traces.is_some();
         let enabled = spans || (otlp && settings.metrics.is_some());
-        let quarter = u64::try_from(settings.queue_max / 4).unwrap_or(1).max(1);
-        let wake_every = 1 << quarter.ilog2();
         Self {
             shared: Arc::new(Shared {
+                queue: Queue::new(settings.queue_max),
                 settings,
                 spans,
                 enabled: AtomicBool::new(enabled),
-                queue: OnceLock::new(),
-                pushed: Apart::default(),
-                wake_every,
-                wake: Arc::default(),
                 dropped_records: AtomicU64::new(0),
                 dropped_spans: AtomicU64::new(0),
                 exported_spans: AtomicU64::new(0),
@@ -149,16 +138,8 @@ impl Recorder {
 impl Shared {
     #[inline]
     fn push(&self, record: Record) {
-        let queue = self.queue.get_or_init(|| ArrayQueue::new(self.settings.queue_max));
-        if queue.push(record).is_err() {
+        if !self.queue.push(record) {
             self.dropped_records.fetch_add(1, Ordering::Relaxed);
-        }
-        // Not one step: threads that overtake each other lose a count, and the exporter is woken a record later.
-        let pushed = self.pushed.load(Ordering::Relaxed);
-        self.pushed.store(pushed.wrapping_add(1), Ordering::Relaxed);
-        let last = self.wake_every.wrapping_sub(1);
-        if pushed & last == last {
-            self.wake.notify_one();
         }
     }
 
@@ -173,13 +154,14 @@ impl Shared {
 
 #[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "there is no exporter"))]
 impl Shared {
-    pub(crate) fn pop(&self) -> Option<Record> {
-        self.queue.get().and_then(ArrayQueue::pop)
+    /// Moves what is queued to the end of `taken`.
+    pub(crate) fn take(&self, taken: &mut VecDeque<Record>) {
+        self.queue.take(taken);
     }
 
     /// What wakes the background thread.
     pub(crate) fn wake(&self) -> Arc<Notify> {
-        Arc::clone(&self.wake)
+        self.queue.wake()
     }
 
     pub(crate) fn drop_spans(&self, count: u64) {
