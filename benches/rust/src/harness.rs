@@ -1,11 +1,17 @@
-//! Timing: warm in batches, cold call by call with the caches emptied in between.
+//! Timing: warm in batches (those count in which the core was ours alone), cold call by call with the caches emptied in between.
 
+use crate::neighbours::{pace, quiet};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 /// Larger than the caches that one core has to itself.
 const COLD_BYTES: usize = 8 << 20;
 const BATCHES: usize = 400;
+/// As many more until so many were undisturbed.
+const QUIET_BATCHES: usize = 100;
+const BATCHES_MAX: usize = 4 * BATCHES;
+/// With fewer than these the undisturbed ones say nothing, and all batches count.
+const QUIET_LEAST: usize = 20;
 const COLD_CALLS: usize = 400;
 const BATCH_TIME: Duration = Duration::from_micros(400);
 /// A batch fits into the telemetry queue of its default size, so that nothing is dropped.
@@ -63,8 +69,9 @@ pub fn report(work: &Work) {
     let warm = warm(&mut prepared);
     let cold = work.cold.then(|| cold(&mut prepared));
     let line = serde_json::json!({
-        "name": work.name, "unit": "ns", "value": round(warm.median), "min": round(warm.least),
-        "p99": round(warm.p99), "cold": cold.map(|cold| round(cold.median)),
+        "name": work.name, "unit": "ns", "value": round(warm.undisturbed), "of_all": round(warm.all.median),
+        "min": round(warm.all.least), "p99": round(warm.all.p99), "quiet": round(warm.quiet),
+        "cold": cold.map(|cold| round(cold.median)),
     });
     println!("{line}");
 }
@@ -84,23 +91,53 @@ impl Spread {
     }
 }
 
-fn warm(prepared: &mut Prepared) -> Spread {
+/// Nanoseconds per call in many batches.
+struct Warm {
+    /// The median of the batches in which nobody else was on the core; of all of them if there were hardly any.
+    undisturbed: f64,
+    all: Spread,
+    /// How many of a hundred batches were undisturbed.
+    quiet: f64,
+}
+
+struct Batch {
+    per_call: f64,
+    /// Of the core, right before and right after: the slower one.
+    pace: u64,
+}
+
+fn warm(prepared: &mut Prepared) -> Warm {
     (prepared.run)(1);
     (prepared.rest)();
     let once = time(prepared, 8) / 8.0;
     let count = (BATCH_TIME.as_nanos() as f64 / once.max(1.0)).clamp(1.0, f64::from(BATCH_MAX)) as u32;
-    let batches = if once > 1e6 { BATCHES / 20 } else { BATCHES };
+    let slow = once > 1e6;
+    let (least, most) = if slow { (BATCHES / 20, BATCHES / 20) } else { (BATCHES, BATCHES_MAX) };
     let ahead = if once > 1e5 { 0 } else { prepared.ahead };
     let mut batch = || {
+        let before = pace();
         (prepared.run)(ahead);
         let elapsed = time(prepared, count);
+        let pace = pace().max(before);
         (prepared.rest)();
-        elapsed / f64::from(count)
+        Batch { per_call: elapsed / f64::from(count), pace }
     };
-    for _ in 0..batches / 10 {
+    for _ in 0..least / 10 {
         batch();
     }
-    Spread::of((0..batches).map(|_| batch()).collect())
+    let mut batches: Vec<Batch> = (0..least).map(|_| batch()).collect();
+    while batches.len() < most && undisturbed(&batches).len() < QUIET_BATCHES {
+        batches.extend((0..BATCHES / 10).map(|_| batch()));
+    }
+    let all = Spread::of(batches.iter().map(|batch| batch.per_call).collect());
+    let quiet = undisturbed(&batches);
+    let share = 100.0 * quiet.len() as f64 / batches.len() as f64;
+    let enough = quiet.len() >= QUIET_LEAST.min(batches.len());
+    Warm { undisturbed: if enough { Spread::of(quiet).median } else { all.median }, all, quiet: share }
+}
+
+fn undisturbed(batches: &[Batch]) -> Vec<f64> {
+    batches.iter().filter(|batch| quiet(batch.pace)).map(|batch| batch.per_call).collect()
 }
 
 fn cold(prepared: &mut Prepared) -> Spread {

@@ -9,6 +9,7 @@
 mod fixtures;
 mod harness;
 mod memory;
+mod neighbours;
 mod sink;
 mod threads;
 mod work;
