@@ -59,6 +59,8 @@ def undisturbed(runs: list[Results]) -> Results:
             "value": (max if name in AT_LEAST else min)(values),
             "runs": values,
         }
+        if "of_all" in first:
+            best[name]["of_all"] = min(one["of_all"] for one in taken)
         if first.get("cold") is not None:
             best[name]["cold"] = min(one["cold"] for one in taken)
     if "pair_4" in best:
@@ -213,14 +215,15 @@ def cells(row: Row, results: Results) -> list[str] | None:
     peers = [(name, taken) for name, taken in peers if taken]
     # Of the fastest: better than one peer is no achievement.
     peer = min(peers, key=lambda one: one[1], default=None)
-    if row.name in MILLIONS:
-        value /= 1e6
+    scale = 1e-6 if row.name in MILLIONS else 1.0
+    value *= scale
     of_anchor = "" if ratio is None else f"{ratio:,.1f}"
     if row.anchor_most:
         of_anchor += f" (≤ {row.anchor_most:g})"
     return [
         row.what,
         shown(value),
+        "" if row.field != "value" or (of_all := result.get("of_all")) is None else shown(scale * of_all),
         "" if row.issue is None else shown(row.issue),
         "" if row.design is None else shown(row.design),
         of_anchor,
@@ -248,6 +251,7 @@ def table(results: Results, counted: dict[str, int]) -> str:
     heads = [
         "work",
         "measured",
+        "disturbed",
         "issue",
         "design",
         "× anchor A",
@@ -257,7 +261,7 @@ def table(results: Results, counted: dict[str, int]) -> str:
     body = [made for row in ROWS if (made := cells(row, results))]
     named = {row.name for row in ROWS}
     body += [
-        [name, shown(one["value"]), "", "", "", "", ""]
+        [name, shown(one["value"]), *[""] * 6]
         for name, one in results.items()
         if name not in named
     ]
@@ -269,7 +273,10 @@ def table(results: Results, counted: dict[str, int]) -> str:
         ]
         return "  ".join(parts).rstrip()
 
-    unit = "nanoseconds unless the row says otherwise; warm unless marked; medians, of each row the best run"
+    unit = (
+        "nanoseconds unless the row says otherwise; warm unless marked; medians, of each row the best run"
+        "\n(in Rust of the batches with the core to themselves; `disturbed` is of all batches)"
+    )
     out = [unit, "", line(heads)]
     out += ["  ".join("─" * width for width in widths), *map(line, body)]
     if counted:
