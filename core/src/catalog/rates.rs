@@ -133,10 +133,15 @@ impl RateSet {
     /// Takes over what `later` names, key by key.
     pub(crate) fn overlay(&mut self, later: &RateSet) {
         for (bucket, rate) in &later.0 {
-            match self.0.iter_mut().find(|(key, _)| key == bucket) {
-                Some(slot) => slot.1 = *rate,
-                None => self.0.push((*bucket, *rate)),
-            }
+            self.set(*bucket, *rate);
+        }
+    }
+
+    /// The rate of a bucket is this one.
+    pub(crate) fn set(&mut self, bucket: Bucket, rate: Rate) {
+        match self.0.iter_mut().find(|(key, _)| *key == bucket) {
+            Some(slot) => slot.1 = rate,
+            None => self.0.push((bucket, rate)),
         }
     }
 }

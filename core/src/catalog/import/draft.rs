@@ -33,7 +33,7 @@ impl Sheet {
             Some(threshold) => self.over.entry(threshold).or_default(),
             None => &mut self.rates,
         };
-        set.overlay(&RateSet(vec![(bucket, rate)]));
+        set.set(bucket, rate);
     }
 
     /// Every length tier names what `from` names for the same length: a tier of a variant replaces it.

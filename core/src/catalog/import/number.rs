@@ -134,23 +134,37 @@ impl Number {
             None => (body, "0"),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let plain = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
         let dot = mantissa.len() != whole.len();
-        if whole.is_empty() || !plain(whole) || !plain(fraction) || (dot && fraction.is_empty()) {
+        if whole.is_empty() || (dot && fraction.is_empty()) {
             return None;
         }
         let exponent: i32 = exponent.strip_prefix('+').unwrap_or(exponent).parse().ok()?;
-        let joined = [whole, fraction].concat();
-        let kept = joined.trim_start_matches('0').trim_end_matches('0');
-        if kept.is_empty() {
+        // Zeros count only when another digit follows; `kept` digits are without those at either end.
+        let (mut digits, mut kept, mut zeros) = (0i128, 0usize, 0usize);
+        for byte in whole.bytes().chain(fraction.bytes()) {
+            match byte {
+                b'0' => zeros += usize::from(kept > 0),
+                b'1'..=b'9' => {
+                    kept += zeros + 1;
+                    if kept > DIGITS_MAX {
+                        return None;
+                    }
+                    for _ in 0..=std::mem::take(&mut zeros) {
+                        digits = digits.checked_mul(10)?;
+                    }
+                    digits = digits.checked_add(i128::from(byte - b'0'))?;
+                }
+                _ => return None,
+            }
+        }
+        if kept == 0 {
             return Some(Self { negative, digits: 0, power: 0 });
         }
-        if kept.len() > DIGITS_MAX || exponent.unsigned_abs() > EXPONENT_MAX.unsigned_abs() {
+        if exponent.unsigned_abs() > EXPONENT_MAX.unsigned_abs() {
             return None;
         }
-        let trailing = joined.len() - joined.trim_end_matches('0').len();
-        let power = exponent + i32::try_from(trailing).ok()? - i32::try_from(fraction.len()).ok()?;
-        (power.abs() <= EXPONENT_MAX * 2).then_some(Self { negative, digits: kept.parse().ok()?, power })
+        let power = exponent + i32::try_from(zeros).ok()? - i32::try_from(fraction.len()).ok()?;
+        (power.abs() <= EXPONENT_MAX * 2).then_some(Self { negative, digits, power })
     }
 
     /// Without binary noise.

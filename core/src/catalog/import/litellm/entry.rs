@@ -4,10 +4,10 @@ use super::super::draft::{CONDITIONS_MAX, Sheet};
 use super::super::hours;
 use super::super::number::{self, NoPrice, Unit};
 use super::super::report::FileReport;
-use super::fields::{Meaning, Only, meaning};
+use super::fields::{Meaning, Meanings, Only, meaning};
 use super::json::{Entry, Fields, table};
 use crate::catalog::fields::Date;
-use crate::catalog::rates::{Factor, RateSet};
+use crate::catalog::rates::Factor;
 use crate::catalog::schema::{Mode, When};
 use crate::values::Bucket;
 use serde_json::value::RawValue;
@@ -29,10 +29,9 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    fn sheet(&mut self, when: &When) -> &mut Sheet {
-        if *when == When::default() {
-            return &mut self.base;
-        }
+    /// The sheet of a condition; of none, the one that always holds.
+    fn sheet(&mut self, when: Option<&When>) -> &mut Sheet {
+        let Some(when) = when else { return &mut self.base };
         let at = match self.variants.iter().position(|(known, _)| known == when) {
             Some(at) => at,
             None => {
@@ -47,10 +46,8 @@ impl Draft {
     }
 
     /// Whether there is room for one more condition, and in it for one more length.
-    fn has_room(&self, when: &When, over: Option<u64>) -> bool {
-        if *when == When::default() {
-            return self.base.has_room(over);
-        }
+    fn has_room(&self, when: Option<&When>, over: Option<u64>) -> bool {
+        let Some(when) = when else { return self.base.has_room(over) };
         match self.variants.iter().find(|(known, _)| known == when) {
             Some((_, sheet)) => sheet.has_room(over),
             None => self.variants.len() < CONDITIONS_MAX,
@@ -74,7 +71,15 @@ impl Reader<'_> {
         self.report.skipped.note(self.entry, field, why);
     }
 
-    fn put(&mut self, field: &str, raw: &str, when: &When, over: Option<u64>, bucket: Bucket, unit: Unit) {
+    fn put(
+        &mut self,
+        field: &str,
+        raw: &str,
+        when: Option<&When>,
+        over: Option<u64>,
+        bucket: Bucket,
+        unit: Unit,
+    ) {
         match number::price(raw, unit) {
             Ok(_) if !self.draft.has_room(when, over) => {
                 self.skip(field, "is one condition or length too many")
@@ -99,27 +104,20 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn entry(&mut self, entry: &Entry<'_>, theirs: &str) {
+    pub(super) fn entry<'f>(&mut self, entry: &'f Entry<'_>, theirs: &str, meanings: &mut Meanings<'f>) {
         let mode = &*entry.mode;
         // xAI's longer price begins at the threshold, not above it.
         let inclusive = u64::from(theirs == "xai");
         for (name, raw) in &entry.fields {
-            match meaning(name, mode) {
+            match meanings.of(name, mode) {
                 Meaning::NoPrice => self.limit(name, raw.get()),
                 Meaning::Unknown => self.skip(name, "is a price that has no place in the catalog"),
                 Meaning::Known => self.structure(name, raw),
                 Meaning::Rate(field) => {
-                    let when = match field.only {
-                        Only::Always => When::default(),
-                        Only::Tier(tier) => When { tier: Some(tier), ..When::default() },
-                        Only::Decisions => When { endpoint: Some("decisions".to_owned()), ..When::default() },
-                        Only::Resolution(size) => {
-                            When { resolution: Some(size.to_owned()), ..When::default() }
-                        }
-                    };
+                    let when = field.only.when();
                     let over = field.above_k.map(|k| k.saturating_mul(1000).saturating_sub(inclusive));
                     if let Some(bucket) = sold_as(entry, name, field.bucket) {
-                        self.put(name, raw.get(), &when, over, bucket, field.unit);
+                        self.put(name, raw.get(), when.as_ref(), over, bucket, field.unit);
                     }
                 }
             }
@@ -190,11 +188,11 @@ impl Reader<'_> {
         let unit = Unit::ten_to(3);
         let medium = of("medium").or_else(|| of("low")).or_else(|| of("high"));
         let Some((_, base)) = medium else { return self.skip(name, "names no size") };
-        self.put(name, base.get(), &When::default(), None, Bucket::WebSearch, unit);
+        self.put(name, base.get(), None, None, Bucket::WebSearch, unit);
         for size in ["low", "high"] {
             if let Some((_, price)) = of(size).filter(|(_, price)| price.get() != base.get()) {
                 let when = When { search_context: Some(size.to_owned()), ..When::default() };
-                self.put(name, price.get(), &when, None, Bucket::WebSearch, unit);
+                self.put(name, price.get(), Some(&when), None, Bucket::WebSearch, unit);
             }
         }
     }
@@ -220,7 +218,7 @@ impl Reader<'_> {
             for (field, raw) in tier.iter().filter(|(key, _)| key != "range") {
                 match meaning(field, "chat") {
                     Meaning::Rate(found) if found.only == Only::Always && found.above_k.is_none() => {
-                        self.put(field, raw.get(), &When::default(), over, found.bucket, found.unit);
+                        self.put(field, raw.get(), None, over, found.bucket, found.unit);
                     }
                     Meaning::Known | Meaning::NoPrice => {}
                     _ => {
@@ -244,7 +242,7 @@ impl Reader<'_> {
         for window in windows {
             for (field, raw) in &entries {
                 if let Meaning::Rate(found) = meaning(field, "chat") {
-                    self.put(field, raw.get(), &window, None, found.bucket, found.unit);
+                    self.put(field, raw.get(), Some(&window), None, found.bucket, found.unit);
                 }
             }
         }
@@ -265,7 +263,7 @@ impl Sheet {
                 if rates.get(*bucket).is_none()
                     && let Some(rate) = rates.get(fallback)
                 {
-                    rates.overlay(&RateSet(vec![(*bucket, rate)]));
+                    rates.set(*bucket, rate);
                 }
             }
         }

@@ -2,7 +2,9 @@
 
 use super::super::number::Unit;
 use crate::catalog::Tier;
+use crate::catalog::schema::When;
 use crate::values::Bucket;
+use hashbrown::HashMap;
 
 /// What a field of an entry means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,19 @@ pub(super) enum Only<'f> {
     Resolution(&'f str),
 }
 
+impl Only<'_> {
+    /// As a condition of the catalog; `None` if it always holds.
+    pub(super) fn when(self) -> Option<When> {
+        let none = When::default();
+        Some(match self {
+            Self::Always => return None,
+            Self::Tier(tier) => When { tier: Some(tier), ..none },
+            Self::Decisions => When { endpoint: Some("decisions".to_owned()), ..none },
+            Self::Resolution(size) => When { resolution: Some(size.to_owned()), ..none },
+        })
+    }
+}
+
 const TIERS: [(&str, Only<'static>); 6] = [
     ("_batches", Only::Tier(Tier::Batch)),
     ("_flex", Only::Tier(Tier::Flex)),
@@ -59,6 +74,17 @@ const KNOWN: [&str; 11] = [
     "output_dbu_cost_per_token",
     "prompt_cache_min_tokens",
 ];
+
+/// What the fields mean that were met so far: a file has a hundred names and uses each hundreds of times.
+#[derive(Default)]
+pub(super) struct Meanings<'f>(HashMap<(&'f str, &'f str), Meaning<'f>, foldhash::fast::FixedState>);
+
+impl<'f> Meanings<'f> {
+    /// See [`meaning`].
+    pub(super) fn of(&mut self, name: &'f str, mode: &'f str) -> Meaning<'f> {
+        *self.0.entry((name, mode)).or_insert_with(|| meaning(name, mode))
+    }
+}
 
 /// What a field of an entry of this mode means.
 pub(super) fn meaning<'f>(name: &'f str, mode: &str) -> Meaning<'f> {

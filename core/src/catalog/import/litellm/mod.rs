@@ -19,6 +19,7 @@ use crate::catalog::fields::Named;
 use crate::catalog::schema::{self, Period, Variant, When};
 use crate::values::Bucket;
 use entry::{Draft, Reader};
+use fields::Meanings;
 use hashbrown::HashMap;
 use json::{Entry, File};
 
@@ -28,13 +29,13 @@ const META: [&str; 2] = ["sample_spec", "fallback_generalizations"];
 /// Reads the file. Entries that cannot be taken over are in the report.
 pub(super) fn read(text: &str, report: &mut FileReport) -> serde_json::Result<Vec<Imported>> {
     let File(entries) = serde_json::from_str(text)?;
-    let mut found = Found::default();
+    let (mut found, mut meanings) = (Found::default(), Meanings::default());
     for (key, entry) in &entries {
         if META.contains(&key.as_ref()) {
             continue;
         }
         match entry {
-            Some(entry) => found.entry(key, entry, report),
+            Some(entry) => found.entry(key, entry, &mut meanings, report),
             None => report.skipped.note(key, "", "is not an object"),
         }
     }
@@ -58,13 +59,19 @@ struct Found {
 }
 
 impl Found {
-    fn entry(&mut self, key: &str, entry: &Entry<'_>, report: &mut FileReport) {
+    fn entry<'f>(
+        &mut self,
+        key: &str,
+        entry: &'f Entry<'_>,
+        meanings: &mut Meanings<'f>,
+        report: &mut FileReport,
+    ) {
         let Some(theirs) = entry.provider.as_deref() else {
             return report.skipped.note(key, "litellm_provider", "is missing");
         };
         let mut own = FileReport::default();
         let mut reader = Reader { entry: key, draft: Draft::default(), report: &mut own };
-        reader.entry(entry, theirs);
+        reader.entry(entry, theirs, meanings);
         let draft = reader.draft;
         if !draft.is_priced() && draft.negative.is_empty() {
             let fields: Vec<&str> = own.skipped.first.iter().map(|note| &*note.field).collect();

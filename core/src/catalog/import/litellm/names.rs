@@ -71,12 +71,11 @@ pub(in super::super) fn aliases(ours: &str) -> Vec<String> {
 /// What the entry `key` of a provider is called.
 pub(super) fn name(key: &str, theirs: &str) -> Name {
     let ours = provider(theirs);
-    let own = [format!("{theirs}/"), "vertex_ai/".to_owned()];
     let listed = PROVIDERS.iter().find(|(known, ..)| *known == theirs).map(|(.., prefixes)| *prefixes);
     let bare = match (listed, ours) {
         (Some(prefixes), _) => prefixes.iter().find_map(|prefix| key.strip_prefix(prefix)),
         (None, "vertex") => key.strip_prefix("vertex_ai/"),
-        (None, _) => own.first().and_then(|prefix| key.strip_prefix(prefix.as_str())),
+        (None, _) => key.strip_prefix(theirs).and_then(|rest| rest.strip_prefix('/')),
     }
     .unwrap_or(key);
     let of = zone(bare, ours).or_else(|| picture(bare, ours));
