@@ -17,6 +17,13 @@ const SDKS: readonly Sdk[] = [anthropic, openai];
 /** A guarded copy of a client; the client itself if this guard guards it already and nothing is new. */
 export function wrap<C extends object>(guard: Guard, client: C, options: WrapOptions): C {
   if (typeof client !== "object" || client === null) throw notOurs();
+  const other = guardedOf(client)?.guard;
+  if (other !== undefined && other !== guard) {
+    throw argumentInvalid(
+      "client",
+      "is guarded by another guard, whose budgets would be left out: wrap the client that it was made of",
+    );
+  }
   const { provider, ...labels } = options;
   // A label that does not hold is told here, not at the first call.
   const checked = () => guard.scope(labels, () => undefined);
