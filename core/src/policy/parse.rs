@@ -281,6 +281,20 @@ mod tests {
             error.to_string(),
             "spendrail.toml:5: `budgets[0].windwo`: is an unknown key (did you mean `window`?)"
         );
+        for (line, key) in [
+            ("endpoint = \"ftp://x\"", "endpoint"),
+            ("mode = \"host\"", "mode"),
+            ("metric_attributes = [\"run\"]", "metric_attributes"),
+            ("headers = { \"\" = \"x\" }", "headers"),
+        ] {
+            let error =
+                parse(&format!("[telemetry]\nservice_name = \"s\"\n{line}\n")).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("spendrail.toml:3: `telemetry.{key}`: ")), "{error}");
+        }
+        for (line, shown) in [("release_cap = \"0.001%\"", "0.001%"), ("release_cap = \"150%\"", "150%")] {
+            let error = parse(&format!("{BUDGET}{line}\n")).unwrap_err();
+            assert!(error.message().contains(shown) && error.hint_text().is_some(), "{error}");
+        }
     }
 
     #[test]
