@@ -7,7 +7,6 @@ use crate::text::Text;
 use crate::{hold, store};
 use napi::bindgen_prelude::{Env, JsValue, Object};
 use napi_derive::napi;
-use serde_json::Value;
 use spendrail::engine::Decision;
 use spendrail::guard::{Outcome, Passage, Run};
 use spendrail::requests::{self, Api};
@@ -154,7 +153,7 @@ pub fn request_wants_usage(api: String, path: String, body: String) -> bool {
 fn read_request(api: &str, path: &str, body: &str) -> Result<requests::Request, Error> {
     let api = Api::parse(api)
         .ok_or_else(|| Error::new(Code::ArgumentInvalid, "is not a known API").field("api"))?;
-    let body: Value = serde_json::from_str(body)
+    let body = ffi::foreign(body)
         .map_err(|why| Error::new(Code::ArgumentInvalid, why.to_string()).field("request.body"))?;
     requests::read_at(api, path, &body).map_err(|error| error.within("request.body"))
 }

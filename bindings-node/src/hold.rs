@@ -74,7 +74,7 @@ pub fn usage(with: String) -> Option<String> {
 /// Settles with a provider's reply as JSON.
 #[napi(catch_unwind)]
 pub fn settle_reply(hold: f64, reply: String, error_type: Option<String>) -> u32 {
-    let reply = serde_json::from_str::<Value>(&reply)
+    let reply = ffi::foreign(&reply)
         .map_err(|why| Error::new(Code::UsageInvalid, format!("the reply is no JSON: {why}")).field("reply"));
     let Some(reply) = none(reply) else { return 0 };
     end(hold, |hold| hold.try_settle(Settlement::Reply(&reply), error_type.as_deref()))
@@ -90,7 +90,7 @@ pub fn stream(hold: f64, api: Option<String>) {
 /// One piece, as JSON. `true`: it says nothing but the usage.
 #[napi(catch_unwind)]
 pub fn chunk(hold: f64, event: String) -> bool {
-    let Ok(event) = serde_json::from_str::<Value>(&event) else { return false };
+    let Ok(event) = ffi::foreign(&event) else { return false };
     store::with(|store| store.hold(hold).is_some_and(|hold| hold.chunk(&event)))
 }
 

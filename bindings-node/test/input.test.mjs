@@ -73,6 +73,11 @@ describe("bad input", () => {
   test("a reply", async () => {
     const hold = await guard.reserve(CALL);
     await assert.rejects(hold.settle(5), { code: "usage_invalid" });
+    const own = {};
+    own.own = own;
+    for (const reply of [{ usage: { prompt_tokens: 5n } }, own]) {
+      await refused(() => hold.settle(reply), "argument_invalid", "reply");
+    }
     const receipt = await hold.settle({ choices: [] });
     assert.deepEqual([...receipt.flags].sort(), ["estimated", "no_usage"]);
     assert.equal(receipt.costNanoUsd, 200_000n);
@@ -89,7 +94,9 @@ describe("bad input", () => {
       "amount_invalid",
       "cost",
     );
-    assert.throws(() => guardOf(5), { code: "amount_invalid", field: "budgets[0].limit" });
+    // Where a guard is made, what is bad input elsewhere is a bad configuration, as in Python.
+    const made = { name: "ConfigError", code: "amount_invalid", field: "budgets[0].limit" };
+    assert.throws(() => guardOf(5), made);
     await hold.release();
   });
 
@@ -106,6 +113,9 @@ describe("bad input", () => {
     for (const [config, field] of bad) {
       assert.throws(() => new Guard(config), { name: "ConfigError", code: "config_invalid", field });
     }
+    for (const config of [5, null, [], new URL("file:///spendrail.toml")]) {
+      assert.throws(() => new Guard(config), { name: "ConfigError", field: "config" });
+    }
     assert.throws(() => new Guard("/no/such/file.toml"), { code: "io" });
     assert.throws(() => new Guard({ file: 5 }), { code: "argument_invalid", field: "file" });
     assert.throws(() => new ManualClock("yesterday"), SpendrailError);
@@ -115,6 +125,8 @@ describe("bad input", () => {
     await refused(() => guard.balances({ budget: "x" }), "budget_unknown", "budget");
     await refused(() => guard.resume("x"), "stop_unknown", "stopId");
     await refused(() => guard.on("exploded", () => 1), "argument_invalid", "event");
+    await refused(() => guard.on("settled", null), "argument_invalid", "listener");
+    await refused(() => guard.wrap(null), "argument_invalid", "client");
     await refused(() => guard.flush({ timeout: -1 }), "argument_invalid", "timeout");
     await refused(
       () => guard.record({ provider: "test", model: "m", cost: "1 USD" }),

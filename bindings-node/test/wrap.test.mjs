@@ -224,6 +224,10 @@ describe("a wrapped client", () => {
     assert.notEqual(labelled, one.gpt);
     await labelled.chat.completions.create(chat);
     await agrees(one);
+    // The budgets of the first guard would be left out, and nobody would notice.
+    for (const client of [one.gpt, one.anthropic, one.gemini]) {
+      assert.throws(() => guardOf().wrap(client), { code: "argument_invalid", field: "client" });
+    }
   });
 
   test("has copies that are guarded too", async () => {

@@ -239,6 +239,13 @@ export function failed(): SpendrailError {
   return told.denied === undefined ? fault(told.error as Fault) : denied(told.denied);
 }
 
+/** What is bad input elsewhere is a bad configuration where a guard is made, or made anew by its files. */
+export function badConfig(error: SpendrailError): SpendrailError {
+  if (!(error instanceof InvalidInput)) return error;
+  const { code, message, field, hint, file, line } = error;
+  return new ConfigError({ code, message, field, hint, file, line });
+}
+
 /** What another thread answers: `{ok: …}` or `{error: …}`. */
 export function answeredLater(text: string): unknown {
   const answer = JSON.parse(text) as { ok?: unknown; error?: Fault };

@@ -1,5 +1,14 @@
 /** Events, as listeners get them: on the main loop, without keeping the process alive. */
-import { type DenialData, type Denied, denied, failed, fault, type SpendrailError } from "./errors";
+import {
+  argumentInvalid,
+  badConfig,
+  type DenialData,
+  type Denied,
+  denied,
+  failed,
+  fault,
+  type SpendrailError,
+} from "./errors";
 import { native } from "./native";
 import { type Balance, balance, Receipt, type ReloadReport, record } from "./receipt";
 import type { Labels } from "./scope";
@@ -36,7 +45,7 @@ function event(text: string): Events[keyof Events] {
     case "reloaded":
       return { report: record<ReloadReport>(told.report) };
     default:
-      return { error: fault(told.error as Parameters<typeof fault>[0]) };
+      return { error: badConfig(fault(told.error as Parameters<typeof fault>[0])) };
   }
 }
 
@@ -53,6 +62,7 @@ export class Listeners {
 
   /** Returns how to stop. */
   add(kind: string, listener: Listener): () => void {
+    if (typeof listener !== "function") throw argumentInvalid("listener", "is not a function");
     let heard = this.#kinds.get(kind);
     if (heard === undefined) {
       const all = new Set<Listener>();

@@ -11,7 +11,7 @@ import {
   told,
 } from "./calls";
 import { ManualClock } from "./clock";
-import { answeredLater, argumentInvalid, failed } from "./errors";
+import { answeredLater, argumentInvalid, badConfig, failed, SpendrailError } from "./errors";
 import { type Events, Listeners } from "./events";
 import { type Explanation, explanation } from "./explanation";
 import { during, eventually, Hold, type Settlement, settlement } from "./hold";
@@ -72,13 +72,13 @@ export class Guard {
   /**
    * Loads the rules. No thread, socket or watcher starts before the first call. Without arguments the file that
    * `SPENDRAIL_CONFIG` names is read, else `spendrail.toml` in the working directory.
-   * @throws ConfigError with file, line, key and hint; InvalidInput.
+   * @throws ConfigError with file, line, key and hint.
    */
   constructor(config?: string | GuardOptions) {
-    const { clock } = typeof config === "object" ? config : {};
+    const clock = typeof config === "object" ? config?.clock : undefined;
     this.#clock = clock;
     this.#handle = native.guardNew(encode(setup(config)), ManualClock.handle(clock), several());
-    if (this.#handle === NONE) throw failed();
+    if (this.#handle === NONE) throw badConfig(failed());
     this.#listeners = new Listeners(this.#handle);
     lost.register(this, this.#handle);
     if (!parting) {
@@ -279,7 +279,10 @@ export class Guard {
 
   /** Reads configuration and prices again, now. On an error the last good rules stay. */
   async reload(): Promise<ReloadReport> {
-    return record<ReloadReport>(await this.#askLater("reload", "{}"));
+    const report = this.#askLater("reload", "{}").catch((error: unknown) => {
+      throw error instanceof SpendrailError ? badConfig(error) : error;
+    });
+    return record<ReloadReport>(await report);
   }
 
   /** Listens. The listener is called on the main loop and does not keep the process alive. Returns how to stop. */

@@ -13,13 +13,24 @@ export function encode(args: object): string {
 
 /** A provider's request or reply as JSON: not ours to judge, but it must be JSON that the core can read. */
 export function encodeForeign(value: unknown): string {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const text = typeof value === "string" ? value : stringified(value);
   if (text === undefined) return "null";
   if (!/\\u[dD][89a-fA-F]/.test(text)) return text;
   // The provider may take half of a surrogate pair; it is counted as the replacement character.
   return JSON.stringify(JSON.parse(text), (_, part: unknown) =>
     typeof part === "string" ? wellFormed(part) : part,
   );
+}
+
+function stringified(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    // A bigint, or an object that is inside of itself; what a getter throws is the application's own.
+    if (!(error instanceof TypeError)) throw error;
+    const why = error.message.split("\n", 1)[0] as string;
+    throw argumentInvalid("reply", `cannot be written as JSON: ${why}`);
+  }
 }
 
 /** Encoded arguments with foreign values put in as they are: texts are JSON already. */

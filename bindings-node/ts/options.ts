@@ -1,5 +1,6 @@
 /** What the guard and its methods are given beside a call. */
 import type { ManualClock } from "./clock";
+import { ConfigError } from "./errors";
 import type { Labels } from "./scope";
 
 /** A configuration in code: the keys of `spendrail.toml` in camelCase. They win over the file. */
@@ -70,6 +71,13 @@ export interface WrapOptions extends Labels {
 /** A configuration as the core takes it: a file, or a text, and over them what is given in code. */
 export function setup(config: string | GuardOptions | undefined): Record<string, unknown> {
   if (typeof config === "string") return { file: config };
+  if (config !== undefined && !isOptions(config)) {
+    throw new ConfigError({
+      code: "config_invalid",
+      message: "`config`: is neither the name of a file nor a table of options",
+      field: "config",
+    });
+  }
   const { file, text, name, clock: _, prices, ...values } = { ...config };
   const listed = Array.isArray(prices);
   const tables = listed ? prices.filter(isTable) : prices === undefined ? [] : [prices];
@@ -77,6 +85,11 @@ export function setup(config: string | GuardOptions | undefined): Record<string,
   const given = Object.keys(inCode).length > 0 ? inCode : undefined;
   const texts = listed ? prices.filter((one) => !isTable(one)) : undefined;
   return { file, text, name, prices: texts, config: given };
+}
+
+/** A URL has no options, and would pass for a table without any. */
+function isOptions(one: unknown): boolean {
+  return typeof one === "object" && one !== null && !Array.isArray(one) && !(one instanceof URL);
 }
 
 function isTable(one: unknown): boolean {

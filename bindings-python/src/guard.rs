@@ -66,7 +66,9 @@ impl Guard {
 
     fn call(&self, py: Python<'_>, method: &str, args: &Value) -> PyResult<Value> {
         let answer = py.detach(|| ffi::invoke(&self.guard, method, args));
-        answer.map_err(|error| errors::fault(py, &error))
+        // The rules are made anew: what is wrong with them is a bad configuration.
+        let raise = if method == "reload" { errors::config } else { errors::fault };
+        answer.map_err(|error| raise(py, &error))
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn settlement(
 fn reply(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     let py = value.py();
     let parse = |text: &str| {
-        serde_json::from_str(text).map_err(|error| {
+        ffi::foreign(text).map_err(|error| {
             let error = Error::new(Code::UsageInvalid, format!("the reply is no JSON: {error}"));
             errors::fault(py, &error.field("reply"))
         })

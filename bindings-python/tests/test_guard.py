@@ -362,7 +362,30 @@ def test_a_changed_file_is_reloaded(tmp_path: Any) -> None:
     assert "limit" in error["hint"] and guard.balances("b")[0].limit == 2 * 10**9
     with pytest.raises(spendrail.ConfigError):
         guard.reload()
+    file.write_text(file.read_text().replace("limt", "limit").replace("3 USD", "3"))
+    with pytest.raises(spendrail.ConfigError) as bad:
+        guard.reload()
+    assert (bad.value.code, bad.value.field, bad.value.line) == ("amount_invalid", "budgets[0].limit", 4)
+    with pytest.raises(spendrail.InvalidInput) as none:
+        guard.on("settled", None)  # type: ignore[arg-type]
+    assert none.value.field == "listener"
     guard.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"), [("gone.toml", None, "io"), ("latin.toml", b"# \xff", "prices_invalid")]
+)
+def test_a_price_file_that_cannot_be_read_says_where_it_is_named(
+    tmp_path: Any, name: str, content: bytes | None, code: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    file = tmp_path / "spendrail.toml"
+    file.write_text(f'[prices]\nfiles = ["{name}"]\n')
+    with pytest.raises(spendrail.Error) as bad:
+        spendrail.Guard(file)
+    assert (bad.value.code, bad.value.field) == (code, "prices.files")
+    assert bad.value.hint and bad.value.file == str(tmp_path / name)
 
 
 def test_events_are_known() -> None:

@@ -126,6 +126,34 @@ def test_a_table_that_does_not_hold(config: Any) -> None:
         spendrail.Guard(config=config)
 
 
+@pytest.mark.parametrize("file", [5, {}, [], {"budgets": []}])
+def test_a_file_that_is_no_path(file: Any) -> None:
+    with pytest.raises(spendrail.ConfigError) as refused:
+        spendrail.Guard(file)
+    assert refused.value.field == "file"
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [("prices", {"prices": 5}), ("prices", {"prices": [5]}), ("scope.require", {"require": 5})],
+)
+def test_a_list_that_is_none(field: str, given: Any) -> None:
+    with pytest.raises(spendrail.ConfigError) as refused:
+        spendrail.Guard(**given)
+    assert refused.value.field == field
+
+
+def test_one_text_stands_for_a_list_of_it_as_in_the_file() -> None:
+    budget = spendrail.Budget("b", limit="1 USD", window="day", per="tenant", alerts="50%")
+    guard = spendrail.Guard(budgets=[budget], require="tenant")
+    with pytest.raises(spendrail.Denied) as denied:
+        guard.reserve(provider="openai", model="gpt-4o-mini", input_tokens=1, max_output_tokens=1)
+    assert denied.value.code == "scope_missing"
+    with pytest.raises(spendrail.ConfigError) as refused:
+        spendrail.Guard(budgets=[spendrail.Budget("b", limit="1 USD", window="day", per=5)])  # type: ignore[arg-type]
+    assert refused.value.field == "budgets[0].per"
+
+
 def test_a_file_that_is_not_there_or_not_toml(tmp_path: Any) -> None:
     with pytest.raises(spendrail.Error) as missing:
         spendrail.Guard(tmp_path / "none.toml")

@@ -282,6 +282,19 @@ def test_what_cannot_be_in_two_places_is_not_copied(guard: spendrail.Guard, gpt:
     assert spent(guard, **ACME)[0] > 0, "the copy of a wrapped client is guarded"
 
 
+def test_a_client_has_one_guard(guard: spendrail.Guard, provider: Provider, claude: Any, gpt: Any) -> None:
+    """The budgets of the first one would be left out, and nobody would notice."""
+    other = spendrail.Guard(config={"mode": "enforce"})
+    for client in (claude, gpt):
+        with pytest.raises(spendrail.InvalidInput) as refused:
+            other.wrap(guard.wrap(client, **ACME))
+        assert refused.value.field == "client"
+        other.wrap(client)
+    strange = guard.wrap(openai.OpenAI(api_key="k", base_url="http://127.0.0.1:99999/v1", max_retries=0))
+    with pytest.raises((openai.APIConnectionError, ValueError)):
+        strange.chat.completions.create(model=GPT, **ASK)
+
+
 SETUP = """
 import json, multiprocessing, os, sys, threading, time
 import openai, spendrail

@@ -219,6 +219,8 @@ def read(config: Any) -> Policy:
         raise Fault("too_many_legs", "budgets")
     ledger = config.get("ledger", {})
     duration_ms(ledger.get("hold_ttl", "60s"), "ledger.hold_ttl")
+    if duration_ms(ledger.get("max_call_duration", "1h"), "ledger.max_call_duration") == 0:
+        raise Fault("config_invalid", "ledger.max_call_duration")
     require = tuple(config.get("scope", {}).get("require", []))
     if not all(dimension(name) for name in require):
         raise Fault("config_invalid", "scope.require")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -27,7 +28,12 @@ class Reply:
 
 
 def read(provider: str | None, model: str | None, told: Any) -> Reply:
-    """A reply, or only its usage object, or usage in own buckets."""
+    """A reply, or its JSON text, or only its usage object, or usage in own buckets."""
+    if isinstance(told, str):
+        try:
+            told = json.loads(told.removeprefix("\ufeff"))
+        except ValueError:
+            raise Fault("usage_invalid", "reply") from None
     if not isinstance(told, dict):
         raise Fault("usage_invalid", "reply")
     line = batched(told)

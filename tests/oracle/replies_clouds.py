@@ -32,6 +32,9 @@ def anthropic(_: Any, __: Any, told: Json, reply: Any, odd: list[str]) -> None:
     top = message(usage, odd)
     if top is None:
         return
+    if "content" in told and None in (get(usage, "input_tokens"), get(usage, "output_tokens")):
+        # All that there is: what it leaves out will not be told any more.
+        raise Unreadable("unrecognised")
     if iterations := listed(usage, "iterations"):
         top = iterated(top, iterations, reply, odd)
     tools = inside(usage, "server_tool_use")

@@ -36,6 +36,8 @@ def chat(provider: str | None, _: Any, told: Json, reply: Any, odd: list[str]) -
     reply.context |= {
         name: usage[key] for key, name in (("search_context_size", "search_context"),) if usage.get(key)
     }
+    if hollow(usage) and any(map(speaks, listed(told, "choices"))):
+        raise Unreadable("unrecognised")
     reply.usage = buckets(provider, usage, odd, embeddings=told.get("object") == "list")
     if reply.usage is None:
         return
@@ -57,6 +59,22 @@ def chat(provider: str | None, _: Any, told: Json, reply: Any, odd: list[str]) -
         reply.parts.append(((tools[0].get("model") if tools else None) or "image_generation", used))
 
 
+def hollow(usage: Json) -> bool:
+    """It leaves out what came out, or is nothing but zeros."""
+    try:
+        into, out = get(usage, "prompt_tokens", "input_tokens"), get(usage, "completion_tokens", "output_tokens")
+        total = get(usage, "total_tokens")
+    except Unreadable:
+        return False
+    return not (into or out or total) or (out is None and total is None)
+
+
+def speaks(choice: Json) -> bool:
+    """There is text in it, or a call of a tool."""
+    message = inside(choice, "message")
+    return bool(choice.get("text") or message.get("content") or message.get("tool_calls"))
+
+
 def buckets(provider: str | None, usage: Json, odd: list[str], embeddings: bool = False) -> Usage | None:
     """The figures of one usage object."""
     into, out = get(usage, "prompt_tokens", "input_tokens"), get(usage, "completion_tokens", "output_tokens")
@@ -69,6 +87,8 @@ def buckets(provider: str | None, usage: Json, odd: list[str], embeddings: bool 
             return None
         into, out = (total, 0) if embeddings else (0, total)
         odd += [] if embeddings else ["only_total"]
+    if into is None and total is None and not heard:
+        raise Unreadable("unrecognised")
     of_input = inside(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
     of_output = inside(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
     of_cache = inside(of_input, "cached_tokens_details")

@@ -8,6 +8,7 @@ from figures import Json, Unreadable, count, get, inside, listed
 from prices import Usage
 from replies import Reply, read
 from replies_clouds import METRICS, either
+from replies_openai import hollow
 
 ANTHROPIC = ("message_start", "content_block_start", "content_block_delta", "message_delta", "message_stop")
 CONVERSE = (
@@ -118,7 +119,10 @@ class Stream:
         groq = inside(event, "x_groq")
         told = {"prompt_tokens", "completion_tokens"} & set(inside(groq, "usage"))
         usage = event.get("usage") or (inside(groq, "usage") if told else None)
-        if usage:
+        if usage and self.pieces and hollow(usage):
+            # Zeros next to output are no last word.
+            self.whole.setdefault("usage", usage)
+        elif usage:
             self.whole["usage"] = usage
             self.complete = self.finished or (not listed(event, "choices") and bool(self.pieces))
         if breakdown := groq.get("usage_breakdown") or event.get("usage_breakdown"):
@@ -187,7 +191,10 @@ class Stream:
         self.merge("usage", inside(event, "message").get("usage") or event.get("usage"))
         if delta.get("stop_reason"):
             # Without it the seed's single token would be the last word.
-            self.finished, self.complete = True, inside(event, "usage").get("output_tokens") is not None
+            out = inside(event, "usage").get("output_tokens")
+            self.finished, self.complete = True, out is not None and not (out == 0 and self.pieces)
+            # Without its input it is not all that is billed.
+            self.complete &= self.whole["usage"].get("input_tokens") is not None
         if METRICS in event:
             # On Bedrock only the last event tells the cache.
             told = {ours: event[METRICS].get(theirs) for theirs, ours in BEDROCK.items()}

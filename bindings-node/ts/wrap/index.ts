@@ -16,6 +16,14 @@ const SDKS: readonly Sdk[] = [anthropic, openai];
 
 /** A guarded copy of a client; the client itself if this guard guards it already and nothing is new. */
 export function wrap<C extends object>(guard: Guard, client: C, options: WrapOptions): C {
+  if (typeof client !== "object" || client === null) throw notOurs();
+  const other = guardedOf(client)?.guard;
+  if (other !== undefined && other !== guard) {
+    throw argumentInvalid(
+      "client",
+      "is guarded by another guard, whose budgets would be left out: wrap the client that it was made of",
+    );
+  }
   const { provider, ...labels } = options;
   // A label that does not hold is told here, not at the first call.
   const checked = () => guard.scope(labels, () => undefined);
@@ -24,12 +32,7 @@ export function wrap<C extends object>(guard: Guard, client: C, options: WrapOpt
     return google.wrap(guard, client, provider, labels) as C;
   }
   const sdk = SDKS.find((one) => one.owns(client));
-  if (sdk === undefined || !wrappable(client)) {
-    throw argumentInvalid(
-      "client",
-      "is no client of openai, @anthropic-ai/sdk or @google/genai; for others there is guard.reserve",
-    );
-  }
+  if (sdk === undefined || !wrappable(client)) throw notOurs();
   checked();
   const known = guardedOf(client);
   if (known?.guard === guard) {
@@ -44,6 +47,13 @@ export function wrap<C extends object>(guard: Guard, client: C, options: WrapOpt
   const own = provider ?? hosted(guard, client) ?? sdk.providerOf(client);
   const guarded = { guard, sdk, bare: client, provider: own, labels };
   return install(copy(client, sdk), guarded) as C & Client;
+}
+
+function notOurs(): Error {
+  return argumentInvalid(
+    "client",
+    "is no client of openai, @anthropic-ai/sdk or @google/genai; for others there is guard.reserve",
+  );
 }
 
 /** Whose compatible server a client of the common kind is aimed at, if the catalog knows the host. */

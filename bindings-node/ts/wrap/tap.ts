@@ -23,7 +23,8 @@ const NOTHING = new Uint8Array();
 export function tap(response: Response, call: Call, signal: AbortSignal | null | undefined): Response {
   // A middleware that sends twice has two replies; the first settles.
   if (!call.open || call.tapped) return response;
-  if (response.body === null) {
+  // Of an empty reply the SDKs read nothing.
+  if (response.body === null || (!call.streams && response.headers.get("content-length") === "0")) {
     call.finish();
     return response;
   }
@@ -156,6 +157,7 @@ class BodyTap implements Tap {
   readonly #call: Call;
   readonly #decoder = new TextDecoder();
   #text = "";
+  #over = false;
 
   constructor(call: Call) {
     this.#call = call;
@@ -167,17 +169,25 @@ class BodyTap implements Tap {
   }
 
   ended(): Uint8Array {
+    this.#over = true;
     this.#call.settle(this.#text + this.#decoder.decode());
     return NOTHING;
   }
 
   failed(error: unknown): void {
-    this.#call.broken(errorType(error));
+    this.#broken(errorType(error));
   }
 
   closed(): void {
     // Nobody stops a generation that is not streamed: it is billed, read or not.
-    this.#call.broken("closed_unread");
+    this.#broken("closed_unread");
+  }
+
+  /** Once: a signal closes the reply, and what is being read of it fails. */
+  #broken(errorType: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#call.broken(errorType);
   }
 }
 

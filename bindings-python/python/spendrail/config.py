@@ -3,6 +3,7 @@ what is left out is the core's to decide."""
 
 from __future__ import annotations
 
+from .errors import invalid
 from .records import Record
 
 TYPE_CHECKING = False
@@ -62,12 +63,12 @@ class Budget(_Table):
     ) -> None:
         """`limit` is an amount with its unit, such as `"50 USD"` or `"2_000_000 tokens"`."""
         self.name, self.limit, self.window = name, limit, window
-        self.per = None if per is None else list(per)
+        self.per = _listed(per)
         self.match, self.timezone, self.week_starts, self.starts_on = match, timezone, week_starts, starts_on
         self.enforce, self.release_cap, self.carry = enforce, release_cap, carry
-        self.alerts = None if alerts is None else list(alerts)
+        self.alerts = _listed(alerts)
         self.on_exceed = on_exceed
-        self.overrides = None if overrides is None else list(overrides)
+        self.overrides = _listed(overrides)
 
 
 class RunLimit(_Table):
@@ -138,8 +139,8 @@ class Telemetry(_Table):
         """`mode` is auto, native or off."""
         self.mode, self.endpoint, self.protocol, self.headers = mode, endpoint, protocol, headers
         self.service_name, self.conventions, self.hash_key = service_name, conventions, hash_key
-        self.metric_attributes = None if metric_attributes is None else list(metric_attributes)
-        self.hash = None if hash is None else list(hash)
+        self.metric_attributes = _listed(metric_attributes)
+        self.hash = _listed(hash)
 
 
 class Limit(_Table):
@@ -174,17 +175,18 @@ def setup(
     """What the native guard is made from: a file, values over it, and price texts."""
     values = {key: _plain(value) for key, value in tables.items() if value is not None}
     if require is not None:
-        values["scope"] = {"require": list(require)}
+        values["scope"] = {"require": _listed(require)}
     texts: list[dict[str, str]] = []
     if prices is not None:
         files: list[str] = []
-        for one in [prices] if isinstance(prices, str) or hasattr(prices, "keys") else prices:
+        several = hasattr(prices, "__iter__") and not isinstance(prices, (str, bytes)) and not hasattr(prices, "keys")
+        for one in prices if several else [prices]:
             _add_prices(one, files, texts, values)
         if files:
             values.setdefault("prices", {})["files"] = files
     made: dict[str, Any] = {}
     if file is not None:
-        made["file"] = str(file)
+        made["file"] = _path(file, "file", "is no path (what is given in code goes to `config`)")
     if values or texts:
         # Values in code are a configuration of their own, even where they are only prices.
         made["config"] = values
@@ -196,13 +198,27 @@ def setup(
 def _add_prices(one: Any, files: list[str], texts: list[dict[str, str]], values: dict[str, Any]) -> None:
     """A file's name, a whole price document, or the keys of `[prices]`."""
     if not hasattr(one, "keys"):
-        files.append(str(one))
+        files.append(_path(one, "prices", "is neither a path nor a table"))
     elif "catalog" in one:
         import json
 
         texts.append({"name": f"prices[{len(texts)}]", "text": json.dumps(dict(one))})
     else:
         values.setdefault("prices", {}).update(one)
+
+
+def _path(value: Any, name: str, why: str) -> str:
+    import os
+
+    try:
+        return os.fsdecode(value)
+    except TypeError:
+        raise invalid(name, why, "config_invalid") from None
+
+
+def _listed(value: Any) -> Any:
+    """A list; a text stays one, and what is none is left to the core, which says so."""
+    return list(value) if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) else value
 
 
 def _plain(value: Any) -> Any:

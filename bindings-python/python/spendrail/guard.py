@@ -288,6 +288,8 @@ class Guard(_native.Guard):
         is logged. A listener that is too slow misses events, never slows a call."""
         from .events import listen
 
+        if not callable(listener):
+            raise invalid("listener", "cannot be called")
         kinds: list[str] = [event] if isinstance(event, str) else list(event)
         listen(self.subscribe(kinds), listener)
         return listener

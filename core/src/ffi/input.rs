@@ -1,5 +1,6 @@
 //! Arguments, read from JSON: every key is known, every type is checked, every size is bounded.
 
+use super::foreign::foreign;
 use crate::catalog::normalise;
 use crate::catalog::{PriceContext, Tier};
 use crate::clock::{Clock, ManualClock};
@@ -194,7 +195,7 @@ fn read_request(call: Call, request: &Value) -> Result<Call> {
     let body = request.get("body").unwrap_or(&Value::Null);
     let read = match body {
         Value::String(text) => {
-            let body: Value = serde_json::from_str(text)
+            let body = foreign(text)
                 .map_err(|e| Error::new(Code::ArgumentInvalid, e.to_string()).field("request.body"))?;
             requests::read_at(api, field("path").unwrap_or(""), &body)
         }
@@ -321,7 +322,7 @@ pub fn settle_with(args: &Value) -> Result<Settle> {
             },
             "inclusive" => inclusive(value),
             "reply" => match value {
-                Value::String(text) => serde_json::from_str(text).map(Settle::Reply).map_err(|e| {
+                Value::String(text) => foreign(text).map(Settle::Reply).map_err(|e| {
                     Error::new(Code::UsageInvalid, format!("the reply is no JSON: {e}")).field("reply")
                 }),
                 reply => Ok(Settle::Reply((*reply).clone())),

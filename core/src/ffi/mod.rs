@@ -3,6 +3,7 @@
 //! through [`invoke`].
 
 mod explanation;
+mod foreign;
 mod input;
 mod invoke;
 mod output;
@@ -10,6 +11,7 @@ mod receipt;
 mod statement;
 
 pub use explanation::explanation;
+pub use foreign::foreign;
 pub use input::{Settle, builder, call, parent_span, run_options, run_token, scope, settle_with};
 pub use invoke::{Failure, invoke};
 pub use output::{

@@ -188,7 +188,8 @@ fn read_cap(table: &mut Table, unit: Unit) -> Result<Cap> {
             let points = points.and_then(|points| u16::try_from(points).ok());
             points
                 .map(Cap::BasisPoints)
-                .ok_or_else(|| fail(&path, node.line, "is not a share from 0% to 100%"))
+                .ok_or_else(|| fail(&path, node.line, &format!("{written:?} is not a share from 0% to 100%")))
+                .map_err(|e| e.hint("at most two decimals, for example \"5%\", \"0.25%\" or \"0\""))
         }
         None => same_unit(amount(&node, &path)?, unit, &path, node.line).map(Cap::Fixed),
     }

@@ -147,7 +147,7 @@ fn read_ledger(mut table: Table) -> Result<LedgerSettings> {
         namespace: table.text("namespace")?.map_or(default.namespace, |(text, _)| text),
         require_shared: table.boolean("require_shared")?.unwrap_or(default.require_shared),
         hold_ttl: table.duration("hold_ttl")?.unwrap_or(default.hold_ttl),
-        max_call_duration: table.duration("max_call_duration")?.unwrap_or(default.max_call_duration),
+        max_call_duration: longest_call(&mut table)?.unwrap_or(default.max_call_duration),
         retention: table.duration("retention")?.unwrap_or(default.retention),
         max_accounts: table
             .integer("max_accounts", 1..=100_000_000)?
@@ -160,6 +160,17 @@ fn read_ledger(mut table: Table) -> Result<LedgerSettings> {
     };
     table.finish()?;
     Ok(settings)
+}
+
+fn longest_call(table: &mut Table) -> Result<Option<Duration>> {
+    let path = table.key("max_call_duration");
+    let Some((text, line)) = table.text("max_call_duration")? else { return Ok(None) };
+    let longest = Duration::parse(&text).map_err(|e| place(e, &path, line))?;
+    if longest == Duration::default() {
+        let why = format!("{text:?} is no time: every hold would expire at once");
+        return Err(fail(&path, line, &why).hint("how long a call may take at most, for example \"1h\""));
+    }
+    Ok(Some(longest))
 }
 
 fn read_require(mut table: Table) -> Result<Vec<Dimension>> {
@@ -270,6 +281,20 @@ mod tests {
             error.to_string(),
             "spendrail.toml:5: `budgets[0].windwo`: is an unknown key (did you mean `window`?)"
         );
+        for (line, key) in [
+            ("endpoint = \"ftp://x\"", "endpoint"),
+            ("mode = \"host\"", "mode"),
+            ("metric_attributes = [\"run\"]", "metric_attributes"),
+            ("headers = { \"\" = \"x\" }", "headers"),
+        ] {
+            let error =
+                parse(&format!("[telemetry]\nservice_name = \"s\"\n{line}\n")).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("spendrail.toml:3: `telemetry.{key}`: ")), "{error}");
+        }
+        for (line, shown) in [("release_cap = \"0.001%\"", "0.001%"), ("release_cap = \"150%\"", "150%")] {
+            let error = parse(&format!("{BUDGET}{line}\n")).unwrap_err();
+            assert!(error.message().contains(shown) && error.hint_text().is_some(), "{error}");
+        }
     }
 
     #[test]

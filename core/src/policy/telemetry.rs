@@ -9,6 +9,8 @@ use crate::values::Dimension;
 /// Reads the table.
 pub(super) fn read(mut table: Table) -> Result<TelemetryConfig> {
     let mut config = TelemetryConfig::default();
+    let keys = ["mode", "endpoint", "headers", "metric_attributes", "hash"];
+    let lines = keys.map(|key| (table.key(key), table.line_of(key)));
     if let Some(mode) = word(&mut table, "mode", TelemetryMode::parse)? {
         config.mode = mode;
     }
@@ -25,6 +27,11 @@ pub(super) fn read(mut table: Table) -> Result<TelemetryConfig> {
     let header = |(name, node): (String, Node)| Ok((name, text(&node, &path)?.to_owned()));
     config.headers = table.table("headers")?.into_entries().map(header).collect::<Result<_>>()?;
     table.finish()?;
+    config.check().map_err(|error| {
+        let field = error.field_name().unwrap_or_default().to_owned();
+        let line = lines.iter().find(|(key, _)| *key == field).map_or(0, |(_, line)| *line);
+        place(error, &field, line)
+    })?;
     Ok(config)
 }
 

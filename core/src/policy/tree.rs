@@ -216,6 +216,11 @@ impl Table {
         self.line
     }
 
+    /// The line of a key that has not been taken yet; of the table, if it has none of its own.
+    pub(crate) fn line_of(&self, key: &str) -> usize {
+        self.entries.get(key).map_or(self.line, |node| node.line)
+    }
+
     /// The keys of a free-form table.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (String, Node)> {
         self.entries.into_iter()

@@ -71,7 +71,7 @@ pub(super) fn limit(map: &Body, names: &[&str]) -> Result<Option<u64>> {
     let float = value.as_f64().filter(|count| count.fract() == 0.0 && (0.0..=9e15).contains(count));
     match float.map(|count| format!("{count:.0}")).and_then(|text| text.parse().ok()) {
         Some(count) => Ok(Some(count)),
-        None => Err(invalid(names, "must be a whole number of tokens")),
+        None => Err(invalid(names, "must be a whole number")),
     }
 }
 

@@ -117,7 +117,7 @@ impl Sources {
         let mut layers = Vec::new();
         for pattern in &policy.prices.files {
             for path in expand(folder, pattern)? {
-                let text = read(&path)?;
+                let text = read(&path).map_err(of_prices)?;
                 text.hash(&mut digest);
                 layers.push(catalog::Source { name: path.display().to_string(), text });
                 files.push(path);
@@ -165,6 +165,15 @@ fn read(path: &Path) -> Result<String> {
     })
 }
 
+/// What is wrong with a price file is said of `prices.files`.
+fn of_prices(error: Error) -> Error {
+    match error.code() {
+        Code::Io => error.hint("a path is relative to the folder of the configuration"),
+        _ => error.recode(Code::ConfigInvalid, Code::PricesInvalid).hint("save it as UTF-8"),
+    }
+    .field("prices.files")
+}
+
 /// The files of a pattern: `*` in the last part stands for any name, sorted, so that every process reads them in the
 /// same order.
 fn expand(folder: &Path, pattern: &str) -> Result<BTreeSet<PathBuf>> {
@@ -173,9 +182,8 @@ fn expand(folder: &Path, pattern: &str) -> Result<BTreeSet<PathBuf>> {
     let Some((head, tail)) = name.split_once('*') else { return Ok(BTreeSet::from([path])) };
     let parent = path.parent().unwrap_or(folder);
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-    let entries = std::fs::read_dir(parent).map_err(|e| {
-        Error::new(Code::Io, e.to_string()).at(parent.display().to_string(), None).field("prices.files")
-    })?;
+    let entries = std::fs::read_dir(parent)
+        .map_err(|e| of_prices(Error::new(Code::Io, e.to_string()).at(parent.display().to_string(), None)))?;
     let mut found = BTreeSet::new();
     for entry in entries.flatten() {
         let file = entry.file_name();

@@ -2,11 +2,11 @@
 //! `..data` link are seen; what really changed is found out by reading.
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A change is acted on when nothing more has come for this long.
 const QUIET: Duration = Duration::from_millis(200);
@@ -21,7 +21,8 @@ pub struct Watch {
     /// When the last unhandled event was noticed.
     pending: Option<Instant>,
     polled: Instant,
-    folders: BTreeSet<PathBuf>,
+    /// Each with what it was when it was looked at last; `None`: it is not there.
+    folders: BTreeMap<PathBuf, Option<Identity>>,
     watcher: Option<RecommendedWatcher>,
 }
 
@@ -52,7 +53,7 @@ impl Watch {
         now: Instant,
     ) -> Self {
         let mut watch =
-            Self { events, seen: 0, pending: None, polled: now, folders: BTreeSet::new(), watcher };
+            Self { events, seen: 0, pending: None, polled: now, folders: BTreeMap::new(), watcher };
         watch.follow(files);
         watch
     }
@@ -60,14 +61,28 @@ impl Watch {
     /// Watches the folders of these files too; a policy may name new ones.
     pub fn follow(&mut self, files: &[PathBuf]) {
         for folder in files.iter().flat_map(|file| folders(file)) {
-            if self.folders.contains(&folder) {
+            self.folders.entry(folder).or_default();
+        }
+        self.look();
+    }
+
+    /// Watches every folder that is there now. One that was deleted, or replaced by another of its name, takes its watch
+    /// with it.
+    fn look(&mut self) {
+        for (folder, known) in &mut self.folders {
+            let now = identity(folder);
+            if now == *known {
                 continue;
             }
             if let Some(watcher) = &mut self.watcher {
-                // A folder that is not there yet is found by polling.
-                let _ = watcher.watch(&folder, RecursiveMode::NonRecursive);
+                if known.is_some() {
+                    let _ = watcher.unwatch(folder);
+                }
+                if now.is_some() {
+                    let _ = watcher.watch(folder, RecursiveMode::NonRecursive);
+                }
             }
-            self.folders.insert(folder);
+            *known = now;
         }
     }
 
@@ -78,14 +93,35 @@ impl Watch {
             self.seen = events;
             self.pending = Some(now);
         }
+        if self.pending.is_none()
+            && self.folders.iter().any(|(folder, known)| known.is_none() && folder.exists())
+        {
+            self.pending = Some(now);
+        }
         let quiet = self.pending.is_some_and(|since| now.duration_since(since) >= QUIET);
         let poll = now.duration_since(self.polled) >= POLL;
         if quiet || poll {
             self.pending = None;
             self.polled = now;
+            // Before the files are read, so that what changes meanwhile is seen.
+            self.look();
         }
         quiet || poll
     }
+}
+
+/// What tells a folder from another one of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity(u64, u64, Option<SystemTime>);
+
+fn identity(folder: &Path) -> Option<Identity> {
+    let told = std::fs::metadata(folder).ok()?;
+    #[cfg(unix)]
+    let (device, inode) =
+        (std::os::unix::fs::MetadataExt::dev(&told), std::os::unix::fs::MetadataExt::ino(&told));
+    #[cfg(not(unix))]
+    let (device, inode) = (0, 0);
+    Some(Identity(device, inode, told.created().ok()))
 }
 
 /// The folder of the file as named, and of what it links to.
@@ -149,6 +185,43 @@ mod tests {
         let changed = sources.load_changed(digest, &catalog).unwrap().expect("it has changed");
         assert_ne!(changed.catalog.version(), catalog.version());
         let _ = std::fs::remove_dir_all(&folder);
+    }
+
+    /// A deployment that deletes the folder and makes it again: the watch goes with the folder, and has to come back.
+    #[test]
+    fn a_folder_that_is_deleted_and_comes_back_is_watched_again() {
+        let folder = std::env::temp_dir().join(format!("spendrail-back-{}", std::process::id()));
+        let file = folder.join("spendrail.toml");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(&file, "# 0").unwrap();
+        let start = Instant::now();
+        let mut watch = Watch::start(std::slice::from_ref(&file), start);
+        // The watcher has a thread of its own: wait for it in real time, well below the poll.
+        let mut noticed = |what: &str| {
+            while !watch.due(Instant::now()) {
+                assert!(start.elapsed() < POLL / 2, "{what} was not noticed");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        for round in 0..3 {
+            std::fs::remove_dir_all(&folder).unwrap();
+            noticed("the end of the folder");
+            std::fs::create_dir_all(&folder).unwrap();
+            noticed("the new folder");
+            std::fs::write(&file, format!("# {round}")).unwrap();
+            noticed("a file in the new folder");
+        }
+        let other = folder.with_extension("other");
+        std::fs::create_dir_all(&other).unwrap();
+        std::fs::rename(&folder, folder.with_extension("old")).unwrap();
+        std::fs::rename(&other, &folder).unwrap();
+        noticed("another folder of the same name");
+        std::fs::write(&file, "# last").unwrap();
+        noticed("a file in the other folder");
+        for gone in [&folder, &folder.with_extension("old")] {
+            let _ = std::fs::remove_dir_all(gone);
+        }
     }
 
     #[test]

@@ -159,7 +159,11 @@ impl TelemetryConfig {
         })
     }
 
-    fn check(&self) -> Result<()> {
+    /// Checks what the table says, whatever the environment adds.
+    ///
+    /// # Errors
+    /// `config_invalid`.
+    pub(crate) fn check(&self) -> Result<()> {
         if self.mode == Mode::Host {
             return Err(bad("mode", "\"host\" is not in this version".into(), "write auto, native or off"));
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from ..errors import fault
+from ..errors import fault, invalid
 from .guarded import MARK, Guarded
 
 TYPE_CHECKING = False
@@ -35,7 +35,10 @@ _NAMES = "anthropic, openai, google-genai, mistralai, cohere or boto3"
 def wrap(guard: Guard, client: Client, provider: str | None, labels: dict[str, Any]) -> Client:
     """A guarded copy of `client`; the client itself if it is guarded by this guard and nothing is new."""
     known: Guarded | None = getattr(client, "__dict__", {}).get(MARK)
-    if known is not None and known.guard is guard:
+    if known is not None and known.guard is not guard:
+        why = "is guarded by another guard, whose budgets would be left out: wrap the client that it was made of"
+        raise invalid("client", why)
+    if known is not None:
         if provider in (None, known.provider) and not labels:
             return client
         provider, labels = provider or known.provider, {**known.labels, **labels}

@@ -91,8 +91,11 @@ def server_of(url: Any) -> dict[str, Any]:
     """Host and port of a URL, as text or as one of httpx."""
     from urllib.parse import urlsplit
 
-    parts = urlsplit(str(url))
-    return {"address": parts.hostname or "-", "port": parts.port or (80 if parts.scheme == "http" else 443)}
+    try:
+        parts = urlsplit(str(url))
+        return {"address": parts.hostname or "-", "port": parts.port or (80 if parts.scheme == "http" else 443)}
+    except ValueError:  # not our mistake to tell: the SDK cannot send to it either
+        return {"address": "-", "port": 443}
 
 
 def encode(value: Any) -> Any:

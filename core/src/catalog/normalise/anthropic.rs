@@ -1,6 +1,7 @@
 //! Anthropic Messages, also on Vertex, Azure and Bedrock InvokeModel: input excludes the cache.
 
 use super::figures::Figures;
+use super::number::{Count, count};
 use super::reply::{Notes, PARTS_MAX, Part, Reply, Rule, label, list, object};
 use super::tokens::{Convention, Place, Tokens, Written, disjoint};
 use crate::values::scope::Label;
@@ -25,9 +26,22 @@ pub(super) fn reply(map: &Map<String, Value>) -> Reply {
     };
     if let Some(usage) = object(map, "usage") {
         read_usage(usage, &mut reply, &mut notes);
+        if reply.usage.is_some() && is_partial(map, usage) {
+            (reply.usage, reply.parts) = (None, Vec::new());
+            notes.add(Rule::Unrecognised, || "no input tokens, or none of what it says".to_owned());
+        }
     }
     reply.anomalies = notes.anomalies;
     reply
+}
+
+/// Whether a whole message leaves out its input, or the tokens of what it says. (What a stream told has no content.)
+fn is_partial(message: &Map<String, Value>, usage: &Map<String, Value>) -> bool {
+    if !message.contains_key("content") {
+        return false;
+    }
+    let is_absent = |name| count(usage.get(name)) == Count::Absent;
+    is_absent("output_tokens") || is_absent("input_tokens")
 }
 
 /// A `usage` object: the buckets, the parts of other models, and what selects the price.

@@ -4,6 +4,7 @@
 //! unless the total says otherwise.
 
 use super::figures::Figures;
+use super::number::{Count, count};
 use super::reply::{Notes, PARTS_MAX, Part, Reply, Rule, label, list, object};
 use super::tokens::{Convention, Media, Place, Tokens, Written, disjoint};
 use super::{groq, images, mistral, perplexity, reported, tools, xai};
@@ -32,6 +33,9 @@ pub(super) fn reply(provider: Option<&str>, map: &Map<String, Value>) -> Reply {
     if let Some(told) = told {
         let embeddings = map.get("object").and_then(Value::as_str) == Some("list");
         reply.usage = usage(provider, told, embeddings, &mut notes);
+        if is_hollow(told) && list(map, "choices").iter().any(made_output) {
+            notes.unreadable(Rule::Unrecognised, || "output, and no tokens of it".to_owned());
+        }
         reply.reported_cost = reported::cost(told);
         perplexity::read_context(told, &mut reply);
         reply.set_tier(told.get("service_tier"));
@@ -55,6 +59,29 @@ pub(super) fn reply(provider: Option<&str>, map: &Map<String, Value>) -> Reply {
     }
     reply.anomalies = notes.anomalies;
     reply
+}
+
+/// Whether a `usage` object says nothing of the output: it leaves it out, or is a skeleton of zeros.
+pub(super) fn is_hollow(usage: &Map<String, Value>) -> bool {
+    use Count::{Absent, Whole};
+    let told =
+        |names: [&str; 2]| count(names.iter().find_map(|name| usage.get(*name).filter(|n| !n.is_null())));
+    let (input, output) =
+        (told(["prompt_tokens", "input_tokens"]), told(["completion_tokens", "output_tokens"]));
+    matches!(
+        (input, output, count(usage.get("total_tokens"))),
+        (Absent | Whole(_), Absent, Absent) | (Absent | Whole(0), Absent | Whole(0), Absent | Whole(0))
+    )
+}
+
+/// Whether a choice has text or calls of tools.
+fn made_output(choice: &Value) -> bool {
+    let is_text = |text: Option<&Value>| text.and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let message = choice.get("message");
+    let in_message = |name| message.and_then(|message| message.get(name));
+    is_text(choice.get("text"))
+        || is_text(in_message("content"))
+        || in_message("tool_calls").and_then(Value::as_array).is_some_and(|calls| !calls.is_empty())
 }
 
 /// The token figures of a `usage` object. `None` when it has none, or none that can be trusted.
@@ -84,6 +111,10 @@ pub(super) fn usage(
         if !map.is_empty() {
             notes.unreadable(Rule::Unrecognised, || "no prompt, completion or total tokens".to_owned());
         }
+        return None;
+    }
+    if input.is_none() && total.is_none() && audio_ms.is_none() {
+        notes.unreadable(Rule::Unrecognised, || "no prompt or total tokens".to_owned());
         return None;
     }
     let tokens = details(figures, input.unwrap_or(0), output.unwrap_or(0), total);

@@ -43,7 +43,12 @@ impl StreamReader {
                     self.finished = true;
                     // Without it the seed's single token would be the last word.
                     let told = object(event, "usage").and_then(|usage| usage.get("output_tokens"));
-                    self.complete = told.is_some_and(|tokens| !tokens.is_null());
+                    let output = match count(told) {
+                        Count::Absent => false,
+                        Count::Whole(0) => !self.saw_output(),
+                        Count::Whole(_) | Count::Damaged => true,
+                    };
+                    self.complete = output && self.knows_input();
                 }
             }
             "message_stop" => {
@@ -54,6 +59,13 @@ impl StreamReader {
             _ => {}
         }
     }
+
+    /// The event that tells the input may be lost, or say nothing of it.
+    fn knows_input(&self) -> bool {
+        let usage = object(&self.whole, "usage");
+        count(usage.and_then(|usage| usage.get("input_tokens"))) != Count::Absent
+    }
+
     /// On Bedrock only the metrics of the last event tell the cache: they fill in what the usage leaves out.
     fn fill_in(&mut self, metrics: Option<&Event>) {
         const NAMES: [(&str, &str); 4] = [

@@ -32,9 +32,15 @@ impl StreamReader {
             self.finished |= event.get("type").and_then(Value::as_str) == Some("conversation.response.done");
         }
         if let Some(usage) = object(event, "usage").or_else(|| groq::usage(event)) {
-            self.whole.insert("usage".to_owned(), Value::Object(usage.clone()));
-            // Before the end it may be a running count or a skeleton of zeros.
-            self.complete = self.finished || (list(event, "choices").is_empty() && self.saw_output());
+            let told = || Value::Object(usage.clone());
+            if self.saw_output() && openai::is_hollow(usage) {
+                // A skeleton of zeros next to output is not the last word, whenever it comes.
+                self.whole.entry("usage").or_insert_with(told);
+            } else {
+                self.whole.insert("usage".to_owned(), told());
+                // Before the end it may be a running count or a skeleton of zeros.
+                self.complete = self.finished || (list(event, "choices").is_empty() && self.saw_output());
+            }
         }
         if let Some(models) = groq::breakdown(event) {
             self.whole.insert("usage_breakdown".to_owned(), Value::from(models.to_vec()));
