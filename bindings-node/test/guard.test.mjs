@@ -1,7 +1,10 @@
 // The guard by its public API: what no story can tell, because it is Node's own.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as esm from "spendrail";
@@ -113,6 +116,31 @@ describe("the other methods", () => {
     await guard.resume(id);
     const decision = await guard.check({ ...CALL, tenant: "t" });
     assert.deepEqual([decision.allowed, decision.denial, decision.worstCaseNanoUsd], [true, null, 200_000n]);
+  });
+
+  test("prices are files, documents, tables and texts, alone or in a list", async () => {
+    const priced = (model, input) => ({
+      catalog: 1,
+      provider: "own",
+      models: { [model]: { prices: [{ rates: { input, output: "1" } }] } },
+    });
+    const folder = await mkdtemp(join(tmpdir(), "spendrail-"));
+    const file = join(folder, "own.json");
+    await writeFile(file, JSON.stringify(priced("a", "1")));
+    const text = { name: "c.json", text: JSON.stringify(priced("c", "3")) };
+    const cost = async (prices, model) => {
+      const guard = new Guard({ prices });
+      return (await guard.cost(model, { input: 1_000_000 }, { provider: "own" })).cost;
+    };
+    assert.equal(await cost(file, "a"), "1");
+    assert.equal(await cost(priced("b", "2"), "b"), "2");
+    assert.equal(await cost({ files: [file] }, "a"), "1");
+    const all = [file, priced("b", "2"), text, { builtin: false }];
+    assert.deepEqual(await Promise.all(["a", "b", "c"].map((model) => cost(all, model))), ["1", "2", "3"]);
+    for (const prices of [5, [5], [null]]) {
+      assert.throws(() => new Guard({ prices }), { name: "ConfigError", field: /^prices/ });
+    }
+    await rm(folder, { recursive: true });
   });
 
   test("a provider's own figure counts, and a difference is told", async () => {

@@ -116,7 +116,7 @@ describe("bad input", () => {
     for (const config of [5, null, [], new URL("file:///spendrail.toml")]) {
       assert.throws(() => new Guard(config), { name: "ConfigError", field: "config" });
     }
-    assert.throws(() => new Guard("/no/such/file.toml"), { code: "io" });
+    assert.throws(() => new Guard("/no/such/file.toml"), { name: "ConfigError", code: "io" });
     assert.throws(() => new Guard({ file: 5 }), { code: "argument_invalid", field: "file" });
     assert.throws(() => new ManualClock("yesterday"), SpendrailError);
   });
@@ -127,6 +127,8 @@ describe("bad input", () => {
     await refused(() => guard.on("exploded", () => 1), "argument_invalid", "event");
     await refused(() => guard.on("settled", null), "argument_invalid", "listener");
     await refused(() => guard.wrap(null), "argument_invalid", "client");
+    await refused(() => guard.run(null, () => 1), "argument_invalid", "options");
+    await refused(() => guard.run({}), "argument_invalid", "body");
     await refused(() => guard.flush({ timeout: -1 }), "argument_invalid", "timeout");
     await refused(
       () => guard.record({ provider: "test", model: "m", cost: "1 USD" }),

@@ -239,9 +239,12 @@ export function failed(): SpendrailError {
   return told.denied === undefined ? fault(told.error as Fault) : denied(told.denied);
 }
 
-/** What is bad input elsewhere is a bad configuration where a guard is made, or made anew by its files. */
+/**
+ * What is bad input elsewhere, or a file that cannot be read, is a bad configuration where a guard is made, or made
+ * anew by its files.
+ */
 export function badConfig(error: SpendrailError): SpendrailError {
-  if (!(error instanceof InvalidInput)) return error;
+  if (!(error instanceof InvalidInput || error.code === "io")) return error;
   const { code, message, field, hint, file, line } = error;
   return new ConfigError({ code, message, field, hint, file, line });
 }

@@ -102,6 +102,7 @@ export class Guard {
    * child of that one.
    */
   async run<T>(options: RunOptions, body: (run: Run) => T | Promise<T>): Promise<T> {
+    if (typeof body !== "function") throw argumentInvalid("body", "is not a function");
     const run = await this.startRun(options);
     let answer: T;
     try {
@@ -116,6 +117,7 @@ export class Guard {
 
   /** Starts a run that is not bound to a block: see `run.with`, `run.bind` and `run.end`. `parent: null`: no child. */
   async startRun(options: RunOptions & { parent?: Run | null } = {}): Promise<Run> {
+    if (typeof options !== "object" || options === null) throw argumentInvalid("options", "is no object");
     const { parent, ...own } = options;
     const block = current(this);
     const above = parent === undefined ? block?.run : (parent ?? undefined);

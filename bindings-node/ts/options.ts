@@ -1,6 +1,7 @@
 /** What the guard and its methods are given beside a call. */
 import type { ManualClock } from "./clock";
 import { ConfigError } from "./errors";
+import { encodeForeign } from "./json";
 import type { Labels } from "./scope";
 
 /** A configuration in code: the keys of `spendrail.toml` in camelCase. They win over the file. */
@@ -11,10 +12,10 @@ export interface GuardOptions {
   text?: string;
   name?: string;
   /**
-   * A table as in the file, or a list: price files as text over what the configuration names, and tables as in the
-   * file.
+   * A price file's name, a whole price document (it has a `catalog`), a table as in the file, or a list of such; in a
+   * list also `{ name, text }`, a document as text. They come over what the configuration names.
    */
-  prices?: object | readonly ({ readonly name: string; readonly text: string } | object)[];
+  prices?: string | object | readonly (string | { readonly name: string; readonly text: string } | object)[];
   budgets?: readonly object[];
   runLimits?: readonly object[];
   stops?: readonly object[];
@@ -79,21 +80,31 @@ export function setup(config: string | GuardOptions | undefined): Record<string,
     });
   }
   const { file, text, name, clock: _, prices, ...values } = { ...config };
-  const listed = Array.isArray(prices);
-  const tables = listed ? prices.filter(isTable) : prices === undefined ? [] : [prices];
+  const { files, tables, texts } = sorted(prices);
+  if (files.length > 0) tables.push({ files });
   const inCode = tables.length === 0 ? values : { ...values, prices: merged(tables) };
   const given = Object.keys(inCode).length > 0 ? inCode : undefined;
-  const texts = listed ? prices.filter((one) => !isTable(one)) : undefined;
-  return { file, text, name, prices: texts, config: given };
+  return { file, text, name, prices: texts.length > 0 ? texts : undefined, config: given };
+}
+
+/** Names of files, tables as in the file, and documents as text. What is none of them the core refuses. */
+function sorted(prices: unknown): { files: string[]; tables: unknown[]; texts: unknown[] } {
+  const [files, tables, texts]: [string[], unknown[], unknown[]] = [[], [], []];
+  const listed = Array.isArray(prices);
+  for (const one of listed ? (prices as unknown[]) : prices === undefined ? [] : [prices]) {
+    const keys = typeof one === "object" && one !== null ? one : undefined;
+    if (typeof one === "string") files.push(one);
+    else if (keys === undefined) (listed ? texts : tables).push(one);
+    else if ("catalog" in keys) texts.push({ name: `prices[${texts.length}]`, text: encodeForeign(one) });
+    else if ("text" in keys || "name" in keys) texts.push(one);
+    else tables.push(one);
+  }
+  return { files, tables, texts };
 }
 
 /** A URL has no options, and would pass for a table without any. */
 function isOptions(one: unknown): boolean {
   return typeof one === "object" && one !== null && !Array.isArray(one) && !(one instanceof URL);
-}
-
-function isTable(one: unknown): boolean {
-  return typeof one === "object" && one !== null && !("text" in one || "name" in one);
 }
 
 /** One is itself, whatever it is: the core says what is wrong with it. */

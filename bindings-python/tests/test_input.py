@@ -155,7 +155,7 @@ def test_one_text_stands_for_a_list_of_it_as_in_the_file() -> None:
 
 
 def test_a_file_that_is_not_there_or_not_toml(tmp_path: Any) -> None:
-    with pytest.raises(spendrail.Error) as missing:
+    with pytest.raises(spendrail.ConfigError) as missing:
         spendrail.Guard(tmp_path / "none.toml")
     assert missing.value.code == "io"
     (tmp_path / "spendrail.toml").write_bytes(b"mode = \xff")

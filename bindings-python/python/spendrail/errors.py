@@ -202,9 +202,10 @@ BY_CODE: dict[str, type[Error]] = {
 
 
 def fault(told: Mapping[str, Any]) -> Error:
-    """The exception of a fault. What is bad input elsewhere is a bad configuration where a guard is made."""
+    """The exception of a fault. What is bad input elsewhere, or a file that cannot be read, is a bad configuration
+    where a guard is made."""
     kind = BY_CODE.get(told["code"], Error)
-    if told.get("config") and CODES[told["code"]][0] == "input":
+    if told.get("config") and (CODES[told["code"]][0] == "input" or told["code"] == "io"):
         kind = ConfigError
     if issubclass(kind, Denied):
         # A price that is not known is a denial of a call; asked for in another way, it has no account and no time.

@@ -50,7 +50,8 @@ class Events:
 
     def _event(self, block: bytes) -> bool:
         name, data = "", []
-        for line in _LINE.split(block):
+        # A byte order mark before the first event is no part of it.
+        for line in _LINE.split(block.removeprefix(b"\xef\xbb\xbf")):
             field, _, value = line.partition(b":")
             if field == b"event":
                 name = value.strip().decode("utf-8", "replace")
