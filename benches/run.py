@@ -275,7 +275,7 @@ def table(results: Results, counted: dict[str, int]) -> str:
 
     unit = (
         "nanoseconds unless the row says otherwise; warm unless marked; medians, of each row the best run"
-        "\n(in Rust of the batches with the core to themselves; `disturbed` is of all batches)"
+        "\n(of the batches with the core to themselves, where there were any; `disturbed` is of all batches; Node: means)"
     )
     out = [unit, "", line(heads)]
     out += ["  ".join("─" * width for width in widths), *map(line, body)]

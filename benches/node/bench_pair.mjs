@@ -5,12 +5,12 @@ import { once } from "node:events";
 import { createRequire } from "node:module";
 import { setImmediate as turn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
+import { warm as inRounds } from "./neighbours.mjs";
 
 const require = createRequire(new URL("../../bindings-node/package.json", import.meta.url));
 const { Guard, Usage } = require("spendrail");
 
-const CALLS = process.argv.includes("--quick") ? 20_000 : 200_000;
-const ROUNDS = 7;
+const [ROUNDS, CALLS] = process.argv.includes("--quick") ? [20, 1_000] : [140, 1_500];
 /** No application makes more calls than this without letting the others run, and what is collected waits for that. */
 const CALLS_A_TURN = 100;
 const COLD_CALLS = 2_000;
@@ -66,14 +66,8 @@ async function pairs(guard, count, given = () => call) {
 }
 
 async function warm(guard, given) {
-  await pairs(guard, CALLS / 10, given);
-  const rounds = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const started = process.hrtime.bigint();
-    await pairs(guard, CALLS / ROUNDS, given);
-    rounds.push(Number(process.hrtime.bigint() - started) / (CALLS / ROUNDS));
-  }
-  return median(rounds);
+  await pairs(guard, 20_000, given);
+  return inRounds((count) => pairs(guard, count, given), ROUNDS, CALLS);
 }
 
 /** Between the calls 8 MB are touched, as an application does. */
@@ -101,13 +95,13 @@ const say = (name, figures) => {
 
 const endpoint = await receiver();
 const traced = guardOf(endpoint);
-say("node pair", { value: await warm(traced), cold: await cold(traced) });
+say("node pair", { ...(await warm(traced)), cold: await cold(traced) });
 const users = (n) => ({ ...call, user: `u${(n * 7919) % 100_000}` });
-say("node pair random", { value: await warm(traced, users) });
-say("node pair quiet", { value: await warm(guardOf(undefined)) });
-say("node pair 1 budget", { value: await warm(guardOf(endpoint, BUDGETS.slice(0, 1))) });
+say("node pair random", await warm(traced, users));
+say("node pair quiet", await warm(guardOf(undefined)));
+say("node pair 1 budget", await warm(guardOf(endpoint, BUDGETS.slice(0, 1))));
 const runs = guardOf(endpoint);
 await runs.run({ tenant: "acme", agent: "a", maxCost: "1000000 USD" }, async () => {
-  say("node pair in a run", { value: await warm(runs) });
+  say("node pair in a run", await warm(runs));
 });
 await traced.close();

@@ -1,6 +1,6 @@
 """What the Python package costs its callers: prints one JSON object per measured work, times in nanoseconds.
 
-`value` is the median of many short loops in which everything is warm; `cold` the median of single calls between
+`value` is the median of many short loops in which everything is warm and the core is ours alone (`of_all`: of all); `cold` the median of single calls between
 which 8 MB are touched, as they are in an application that makes a model call now and then.
 """
 
@@ -11,6 +11,9 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import asdict
+
+from neighbours import warm
 
 import spendrail
 
@@ -42,17 +45,6 @@ ELSEWHERE = bytearray(8 << 20)
 NOISE = bytes(8 << 20)
 
 
-def warm(work: Callable[[], object]) -> float:
-    """The median of loops, per call."""
-    times = []
-    for _ in range(LOOPS):
-        began = time.perf_counter_ns()
-        for _ in range(CALLS):
-            work()
-        times.append((time.perf_counter_ns() - began) / CALLS)
-    return statistics.median(times)
-
-
 def cold(work: Callable[[], object]) -> float:
     """The median of calls whose memory others have pushed out of the caches."""
     times = []
@@ -72,7 +64,7 @@ def measure(name: str, work: Callable[[], object]) -> None:
     line = {
         "name": name,
         "unit": "ns",
-        "value": round(warm(work), 1),
+        **asdict(warm(work, LOOPS, CALLS)),
         "cold": round(cold(work), 1),
     }
     gc.enable()

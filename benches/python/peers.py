@@ -1,8 +1,8 @@
 """What other packages need for a part of the same work, measured in this process. One JSON line per figure.
 
-Warm: the median of batches. Cold: the median of single calls with 8 MB touched in between, as an application does.
-Each peer is called the way its own documentation does it: reserve and settle where it has them, else the check and the
-recording that its patched clients make; and pricing of one usage with cached tokens.
+Warm: the median of the batches in which the core was ours alone. Cold: the median of single calls with 8 MB touched in
+between, as an application does. Each peer is called the way its own documentation does it: reserve and settle where it
+has them, else the check and the recording that its patched clients make; and pricing of one usage with cached tokens.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Final
+
+from neighbours import Warm, warm
 
 # Nothing is fetched: each peer prices by the list that it ships.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -33,19 +35,12 @@ def touch() -> None:
     MEMORY[::64] = LINES
 
 
-def warm(work: Callable[[], object]) -> list[float]:
-    clock = time.perf_counter_ns
-    started = clock()
+def in_batches(work: Callable[[], object]) -> Warm:
+    started = time.perf_counter_ns()
     for _ in range(20):
         work()
-    count = max(1, 20 * BATCH_NANOS // (clock() - started))
-    samples = []
-    for _ in range(BATCHES):
-        started = clock()
-        for _ in range(count):
-            work()
-        samples.append((clock() - started) / count)
-    return samples
+    count = max(1, 20 * BATCH_NANOS // (time.perf_counter_ns() - started))
+    return warm(work, BATCHES, count)
 
 
 def cold(work: Callable[[], object]) -> list[float]:
@@ -68,13 +63,12 @@ def say(name: str, unit: str, value: float, **more: float) -> None:
 
 
 def measure(name: str, work: Callable[[], object]) -> None:
-    samples = warm(work)
-    middle = statistics.median(samples)
+    taken = in_batches(work)
     say(
         name,
         "ns",
-        middle,
-        min=round(min(samples), 1),
+        taken.value,
+        of_all=taken.of_all,
         cold=statistics.median(cold(work)),
     )
 
