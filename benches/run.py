@@ -223,7 +223,9 @@ def cells(row: Row, results: Results) -> list[str] | None:
     return [
         row.what,
         shown(value),
-        "" if row.field != "value" or (of_all := result.get("of_all")) is None else shown(scale * of_all),
+        ""
+        if row.field != "value" or (of_all := result.get("of_all")) is None
+        else shown(scale * of_all),
         "" if row.issue is None else shown(row.issue),
         "" if row.design is None else shown(row.design),
         of_anchor,

@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from neighbours import warm
-
 import spendrail
+from neighbours import warm
 
 LOOPS, CALLS, COLD = 60, 2_000, 300
 CALL = {
