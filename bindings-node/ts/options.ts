@@ -83,7 +83,8 @@ export function setup(config: string | GuardOptions | undefined): Record<string,
   const { files, tables, texts } = sorted(prices);
   if (files.length > 0) tables.push({ files });
   const inCode = tables.length === 0 ? values : { ...values, prices: merged(tables) };
-  const given = Object.keys(inCode).length > 0 ? inCode : undefined;
+  // What is given in code is a configuration of its own, even where it is only prices.
+  const given = Object.keys(inCode).length > 0 || texts.length > 0 ? inCode : undefined;
   return { file, text, name, prices: texts.length > 0 ? texts : undefined, config: given };
 }
 
