@@ -70,9 +70,9 @@ def hollow(usage: Json) -> bool:
 
 
 def speaks(choice: Json) -> bool:
-    """There is text in it, or a call of a tool."""
-    message = inside(choice, "message")
-    return bool(choice.get("text") or message.get("content") or message.get("tool_calls"))
+    """It says anything: text or parts of it, reasoning, a refusal, audio, calls of tools."""
+    said = [choice.get("text"), *(value for name, value in inside(choice, "message").items() if name != "role")]
+    return any(value for value in said if isinstance(value, (str, list, dict)))
 
 
 def buckets(provider: str | None, usage: Json, odd: list[str], embeddings: bool = False) -> Usage | None:

@@ -74,14 +74,17 @@ pub(super) fn is_hollow(usage: &Map<String, Value>) -> bool {
     )
 }
 
-/// Whether a choice has text or calls of tools.
+/// Whether a choice says anything: text or parts of it, reasoning, a refusal, audio, calls of tools.
 fn made_output(choice: &Value) -> bool {
-    let is_text = |text: Option<&Value>| text.and_then(Value::as_str).is_some_and(|text| !text.is_empty());
-    let message = choice.get("message");
-    let in_message = |name| message.and_then(|message| message.get(name));
-    is_text(choice.get("text"))
-        || is_text(in_message("content"))
-        || in_message("tool_calls").and_then(Value::as_array).is_some_and(|calls| !calls.is_empty())
+    let says = |value: &Value| match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(parts) => !parts.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => false,
+    };
+    let message = choice.get("message").and_then(Value::as_object);
+    choice.get("text").is_some_and(says)
+        || message.is_some_and(|message| message.iter().any(|(name, value)| name != "role" && says(value)))
 }
 
 /// The token figures of a `usage` object. `None` when it has none, or none that can be trusted.
